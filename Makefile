@@ -1,0 +1,42 @@
+# Needs python3 (3.11 or newer), make and git; everything else is set up in .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test lint docs bench clean
+
+help:  ## show this list
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlrules-mcp needs Python 3.11 or newer; set PYTHON=…")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[train]' --group dev
+	@touch $@
+
+install: $(STAMP)  ## set up .venv
+
+demo: $(STAMP)  ## run the main job on real input
+	$(BIN)/python examples/demo.py
+
+test: $(STAMP)  ## lint, types, import contracts and all tests
+	$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -n auto --dist worksteal
+
+lint: $(STAMP)  ## ruff, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)  ## write what is generated: the compiled manifest and the rules reference
+	$(BIN)/python -m mlrules_mcp.manifest.compiled
+	$(BIN)/python docs/generate.py
+
+bench: $(STAMP)  ## speed of analysis, command line and server start, beside others in the same run
+	$(BIN)/python benchmarks/speed.py $(CORPUS)
+
+clean:  ## remove the environment and all caches
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
