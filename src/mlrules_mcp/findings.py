@@ -36,7 +36,10 @@ class Span:
     def of(cls, node: ast.expr | ast.stmt | ast.keyword) -> Span:
         """The span of a parsed node."""
         return cls(
-            node.lineno, node.col_offset, node.end_lineno or node.lineno, node.end_col_offset or node.col_offset
+            node.lineno,
+            node.col_offset,
+            node.end_lineno or node.lineno,
+            node.end_col_offset or node.col_offset,
         )
 
 

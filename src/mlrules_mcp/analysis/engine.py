@@ -1,0 +1,132 @@
+"""Runs the checks over sources and puts what they find in order."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mlrules_mcp.analysis.suppressions import Suppressions
+from mlrules_mcp.catalogue import AnyCheck, Catalogue
+from mlrules_mcp.findings import SEVERITIES, Diagnostic, Finding, Fix
+from mlrules_mcp.source import Module, SourceFile, UnreadableSource
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """What was found in some sources, in the order of the files and of severity within each.
+
+    Attributes:
+        files: how many sources were looked at, those that can't be read included.
+        diagnostics: what is odd about the sources themselves.
+    """
+
+    files: int
+    findings: tuple[Finding, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+
+    @property
+    def exit_code(self) -> int:
+        """The command line's answer: 0 clean (advice alone is clean), 1 findings, 2 unreadable input."""
+        if any(diagnostic.severity == "error" for diagnostic in self.diagnostics):
+            return 2
+        return int(any(finding.severity != "advice" for finding in self.findings))
+
+
+def analyze(source: SourceFile, catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
+    """Run the checks of a catalogue over one source. Never raises, whatever the source holds.
+
+    Args:
+        report_unused: whether suppression comments that suppress nothing are reported; not meaningful
+            when only some of the checks run.
+    """
+    with _paused_collector():
+        module = Module(source)
+        suppressions = Suppressions(module, catalogue)
+        diagnostics = [*module.diagnostics, *suppressions.diagnostics]
+        found: list[Finding] = []
+        for check in catalogue.checks:
+            if not module.uses(check.packages):
+                continue
+            try:
+                found.extend(suppressions.keep(_run(check, module)))
+            except RecursionError:
+                diagnostics.append(_failed(check, source, "the code is nested too deeply for it"))
+            except Exception as error:  # a bug in one check must not cost the user the others' findings
+                diagnostics.append(_failed(check, source, f"{type(error).__name__}: {error}. Please report this"))
+        if report_unused and not module.diagnostics:
+            diagnostics.extend(suppressions.unused())
+        return Analysis(1, tuple(_in_order(_grouped(found, module))), tuple(diagnostics))
+
+
+def analyze_paths(paths: Iterable[tuple[Path, str]], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
+    """Run the checks over files, given with the names they are reported under. Unreadable ones become diagnostics."""
+    files = 0
+    findings: list[Finding] = []
+    diagnostics: list[Diagnostic] = []
+    for path, name in paths:
+        files += 1
+        try:
+            source = SourceFile.from_path(path, name)
+        except UnreadableSource as error:
+            diagnostics.append(error.diagnostic)
+            continue
+        analysis = analyze(source, catalogue, report_unused=report_unused)
+        findings.extend(analysis.findings)
+        diagnostics.extend(analysis.diagnostics)
+    return Analysis(files, tuple(findings), tuple(diagnostics))
+
+
+def _run(check: AnyCheck, module: Module) -> Iterator[Finding]:
+    nodes = module.calls(*check.names) if check.names else module.nodes(*check.node_types)
+    for node in nodes:
+        yield from check.check(node, module)
+
+
+def _grouped(findings: list[Finding], module: Module) -> Iterator[Finding]:
+    """One finding for each cause: the same message of one check in one function, with all its places."""
+    groups: dict[tuple[str, str, object], list[Finding]] = {}
+    for finding in findings:
+        function = module.function_at(finding.location.line + module.source.shift)
+        groups.setdefault((finding.check, finding.message, function), []).append(finding)
+    for group in groups.values():
+        group.sort(key=lambda finding: finding.location)
+        first, *rest = group
+        if not rest:
+            yield first
+            continue
+        also_at = {location for finding in group for location in (finding.location, *finding.also_at)}
+        yield replace(first, also_at=tuple(sorted(also_at - {first.location})), fix=_joined_fix(group))
+
+
+def _joined_fix(group: list[Finding]) -> Fix | None:
+    fixes = [finding.fix for finding in group]
+    first = fixes[0]
+    if first is None or any(fix is None or fix.applicability != first.applicability for fix in fixes):
+        return first
+    edits = dict.fromkeys(edit for fix in fixes if fix for edit in fix.edits)
+    return replace(first, edits=tuple(edits))
+
+
+def _in_order(findings: Iterable[Finding]) -> list[Finding]:
+    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.location, finding.check))
+
+
+def _failed(check: AnyCheck, source: SourceFile, why: str) -> Diagnostic:
+    return Diagnostic("check-failed", "warning", source.path, f"The check {check.name} gave up on this file: {why}.")
+
+
+@contextmanager
+def _paused_collector() -> Iterator[None]:
+    """Garbage collection off: a syntax tree is hundreds of thousands of live objects and no garbage,
+    and scanning them again and again more than doubles the time to parse (measured on 88,000 lines)."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

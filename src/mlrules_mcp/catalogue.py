@@ -1,0 +1,101 @@
+"""The catalogue: every check, joined to the rule of the manifest that it enforces."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+from mlrules_mcp import checks as checks_package
+from mlrules_mcp.checks.check import Check
+from mlrules_mcp.manifest.compiled import shipped_manifest
+from mlrules_mcp.manifest.model import Rule, RuleCollection
+
+AnyCheck = Check[ast.AST]
+
+
+class UnknownSelection(Exception):
+    """A name that is neither a check, nor a rule, nor a block; the message names what is close."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """The rules in force and the checks that enforce them, in the order of the manifest."""
+
+    manifest: RuleCollection
+    checks: tuple[AnyCheck, ...]
+
+    @classmethod
+    def load(cls, manifest: RuleCollection | None = None) -> Catalogue:
+        """The catalogue of a manifest, by default the shipped one. Rules that it switches off have no checks."""
+        manifest = manifest or shipped_manifest()
+        rules = {rule.key: rule for rule in manifest.rules if rule.enabled}
+        order = {key: number for number, key in enumerate(rules)}
+        found = [check(rules[check.rule].severity) for check in all_checks() if check.rule in rules]
+        return cls(manifest, tuple(sorted(found, key=lambda check: order[check.rule])))
+
+    def checks_of(self, rule: Rule) -> list[AnyCheck]:
+        """The checks that enforce a rule."""
+        return [check for check in self.checks if check.rule == rule.key]
+
+    def narrowed(self, select: Collection[str] = (), ignore: Collection[str] = ()) -> Catalogue:
+        """The catalogue with only the selected checks, and without the ignored ones.
+
+        Args:
+            select: names of checks, rules (`block.id`, or the id where it is unambiguous) or blocks; empty is all.
+            ignore: the same, to leave out.
+
+        Raises:
+            UnknownSelection: a name stands for nothing.
+        """
+        kept = {check.name for name in select for check in self.named(name)} if select else None
+        dropped = {check.name for name in ignore for check in self.named(name)}
+        return replace(
+            self,
+            checks=tuple(
+                check for check in self.checks if (kept is None or check.name in kept) and check.name not in dropped
+            ),
+        )
+
+    def named(self, name: str) -> list[AnyCheck]:
+        """The checks that a name stands for: a check, all of a rule, or all of a block.
+
+        Raises:
+            UnknownSelection: it stands for nothing.
+        """
+        matching = [
+            check
+            for check in self.checks
+            if name in (check.name, check.rule, check.rule.partition(".")[0], check.rule.partition(".")[2])
+        ]
+        if not matching and not any(name in (r.key, r.id, r.block) for r in self.manifest.rules):
+            from difflib import get_close_matches  # noqa: PLC0415 - only on this path
+
+            known = {check.name for check in self.checks} | {rule.key for rule in self.manifest.rules}
+            close = get_close_matches(name, sorted(known), n=3)
+            hint = f" Did you mean {' or '.join(close)}?" if close else " `mlrules-mcp rules` lists the rules."
+            raise UnknownSelection(f"There is no check, rule or block called '{name}'.{hint}")
+        return matching
+
+
+@cache
+def all_checks() -> tuple[type[AnyCheck], ...]:
+    """Every check class, found by walking the package `checks`."""
+    return tuple(_discover())
+
+
+def _discover() -> Iterator[type[AnyCheck]]:
+    for block in pkgutil.iter_modules(checks_package.__path__, f"{checks_package.__name__}."):
+        if not block.ispkg:
+            continue
+        package = importlib.import_module(block.name)
+        for file in pkgutil.iter_modules(package.__path__, f"{block.name}."):
+            if file.name.rpartition(".")[2].startswith("_"):
+                continue
+            module = importlib.import_module(file.name)
+            for value in vars(module).values():
+                if isinstance(value, type) and issubclass(value, Check) and value.__module__ == file.name:
+                    yield value

@@ -1,0 +1,1 @@
+"""Checks: one file a rule, in one folder for each block of the manifest."""

@@ -1,0 +1,152 @@
+"""Bytes or text into a SourceFile: encodings, byte order marks and indented snippets."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlrules_mcp.findings import Diagnostic, Location
+
+MAX_BYTES = 2_000_000
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+
+
+class UnreadableSource(Exception):
+    """The input is not something that can be analysed; `diagnostic` says why and what to do."""
+
+    def __init__(self, code: str, path: str, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.diagnostic = Diagnostic(code, "error", path, message, line)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceFile:
+    """One file or snippet as it was given, and the code that is parsed for it.
+
+    A snippet may be cut from inside a function. Rather than shifting its columns, `code` puts
+    `if True:` lines in front (`shift` of them) that open the indentation it starts with.
+    """
+
+    path: str
+    text: str
+    code: str
+    lines: tuple[str, ...]
+    shift: int = 0
+    encoding: str = "utf-8"
+    bom: bool = False
+
+    @classmethod
+    def from_text(cls, text: str, path: str = "<snippet>", encoding: str = "utf-8", bom: bool = False) -> SourceFile:
+        """A source from decoded text; `path` is only what findings are reported under."""
+        if text.startswith("\ufeff"):
+            text, bom = text[1:], True
+        ladder = _ladder(text) if text[:1].isspace() else []
+        code = "".join(f"{indent}if True:\n" for indent in ladder) + text
+        return cls(path, text, code, tuple(_LINE_END.split(code)), len(ladder), encoding, bom)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, path: str) -> SourceFile:
+        """A source from a file's content, in the encoding that it declares (PEP 263).
+
+        Raises:
+            UnreadableSource: it is binary, over `MAX_BYTES`, or not in its encoding.
+        """
+        if len(data) > MAX_BYTES:
+            raise UnreadableSource(
+                "too-large",
+                path,
+                f"The file has {len(data):,} bytes; files over {MAX_BYTES:,} bytes are not analysed. "
+                "Split it, or leave it out.",
+            )
+        if b"\0" in data:
+            raise UnreadableSource("binary-file", path, "The file holds null bytes: it is not Python source.")
+        bom = data.startswith(codecs.BOM_UTF8)
+        body = data.removeprefix(codecs.BOM_UTF8)
+        encoding = "utf-8" if bom else _declared_encoding(body, path)
+        try:
+            return cls.from_text(body.decode(encoding), path, encoding, bom)
+        except UnicodeDecodeError as error:
+            line = body.count(b"\n", 0, error.start) + 1
+            raise UnreadableSource(
+                "wrong-encoding",
+                path,
+                f"Line {line} is not {encoding}: save the file as UTF-8, or declare its encoding in the first line.",
+                line,
+            ) from None
+
+    @classmethod
+    def from_path(cls, path: Path, name: str | None = None) -> SourceFile:
+        """A source from a file on disk, reported as `name` (by default its path).
+
+        Raises:
+            UnreadableSource: it can't be opened, or as for `from_bytes`.
+        """
+        name = path.as_posix() if name is None else name
+        try:
+            if path.stat().st_size > MAX_BYTES:
+                return cls.from_bytes(b" " * path.stat().st_size, name)
+            data = path.read_bytes()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UnreadableSource("unreadable", name, f"The file can't be read: {reason}.") from None
+        return cls.from_bytes(data, name)
+
+    def text_of(self, code: str) -> str:
+        """The text that belongs to a changed `code`: the same without the lines put in front."""
+        return _LINE_END.split(code, maxsplit=self.shift)[-1] if self.shift else code
+
+    def encode(self, text: str) -> bytes:
+        """The file content for a text, with this source's encoding and byte order mark."""
+        return (codecs.BOM_UTF8 if self.bom else b"") + text.encode(self.encoding)
+
+    def location(self, line: int, column: int, end_line: int, end_column: int) -> Location:
+        """Where a range of `ast` (columns from 0 in UTF-8 bytes) is for people: characters, from 1."""
+        return Location(
+            line - self.shift,
+            self._characters(line, column) + 1,
+            end_line - self.shift,
+            self._characters(end_line, end_column) + 1,
+        )
+
+    def _characters(self, line: int, byte_column: int) -> int:
+        text = self.lines[line - 1] if line <= len(self.lines) else ""
+        if text.isascii():
+            return byte_column
+        return len(text.encode("utf-8", "surrogatepass")[:byte_column].decode("utf-8", "ignore"))
+
+
+def _declared_encoding(data: bytes, path: str) -> str:
+    for number, line in enumerate(data.split(b"\n", 2)[:2], start=1):
+        if match := _CODING.match(line):
+            declared = match[1].decode("ascii")
+            try:
+                codec = codecs.lookup(declared)
+                "".encode(codec.name)
+            except LookupError:
+                raise UnreadableSource(
+                    "unknown-encoding",
+                    path,
+                    f"Line {number} declares the unknown encoding '{declared}'.",
+                    number,
+                ) from None
+            return codec.name
+        if line.strip() and not line.lstrip().startswith(b"#"):
+            break
+    return "utf-8"
+
+
+def _ladder(text: str) -> list[str]:
+    """The indentations, outermost first, at which `if True:` lets an indented snippet start where it does."""
+    indents = [
+        line[: len(line) - len(line.lstrip())]
+        for line in _LINE_END.split(text)
+        if line.strip() and not line.lstrip().startswith("#")
+    ]
+    if not indents or not indents[0]:
+        return []
+    first = indents[0]
+    outer = {indent for indent in indents if len(indent) < len(first) and first.startswith(indent)}
+    return sorted(outer | {""}, key=len)

@@ -1,0 +1,207 @@
+"""The first layer of a Module: every node by its type, its parent and its text."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import TypeAlias, TypeVar
+
+from mlrules_mcp.findings import Location, Span
+from mlrules_mcp.source.reading import SourceFile
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+Loop: TypeAlias = ast.For | ast.AsyncFor | ast.While
+Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.arg | ast.alias | ast.excepthandler
+
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+LOOPS = (ast.For, ast.AsyncFor, ast.While)
+
+N = TypeVar("N", bound=ast.AST)
+
+_NO_CHILDREN = (
+    ast.expr_context,
+    ast.operator,
+    ast.boolop,
+    ast.unaryop,
+    ast.cmpop,
+    ast.Name,
+    ast.Constant,
+    ast.alias,
+    ast.Global,
+    ast.Nonlocal,
+    ast.Pass,
+    ast.Break,
+    ast.Continue,
+    ast.type_ignore,
+)
+_NOT_NODES = frozenset(
+    "ctx op ops id attr kind type_comment type_ignores simple is_async conversion level module asname name names "
+    "tag".split()
+)
+
+
+def _child_fields(node_type: type[ast.AST]) -> tuple[str, ...]:
+    if issubclass(node_type, _NO_CHILDREN):
+        return ()
+    names = ("names",) if issubclass(node_type, (ast.Import, ast.ImportFrom)) else ()
+    fields = tuple(name for name in node_type._fields if name not in _NOT_NODES) + names
+    if issubclass(node_type, FUNCTIONS):
+        fields = ("decorator_list", *(name for name in fields if name != "decorator_list"))
+    return tuple(reversed(fields))
+
+
+_CHILD_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
+    node_type: _child_fields(node_type)
+    for node_type in vars(ast).values()
+    if isinstance(node_type, type) and issubclass(node_type, ast.AST)
+}
+
+
+class Tree:
+    """A parsed source whose nodes can be asked for by type and for their surroundings."""
+
+    def __init__(self, source: SourceFile, tree: ast.Module) -> None:
+        self.source = source
+        self.tree = tree
+        self._by_type: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        self._parents: dict[ast.AST, ast.AST] = {}
+        self._index()
+
+    def _index(self) -> None:
+        # Hot: a third of what an analysis costs. No recursion, so that deep trees are fine.
+        by_type, parents = self._by_type, self._parents
+        stack: list[ast.AST] = [self.tree]
+        pop, push = stack.pop, stack.append
+        while stack:
+            node = pop()
+            node_type = node.__class__
+            by_type[node_type].append(node)
+            for field in _CHILD_FIELDS[node_type]:
+                value = getattr(node, field)
+                if value.__class__ is list:
+                    for child in reversed(value):
+                        if child is not None and child.__class__ is not str:
+                            parents[child] = node
+                            push(child)
+                elif value is not None and value.__class__ is not str:
+                    parents[value] = node
+                    push(value)
+
+    def nodes(self, *types: type[N]) -> list[N]:
+        """All nodes of exactly these types; of one type in the order of the text."""
+        if len(types) == 1:
+            return self._by_type.get(types[0], [])  # type: ignore[return-value]
+        return [node for node_type in types for node in self._by_type.get(node_type, [])]  # type: ignore[misc]
+
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """The node that holds this one; None for the module."""
+        return self._parents.get(node)
+
+    def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes around this one, from the inside out."""
+        parents = self._parents
+        current = parents.get(node)
+        while current is not None:
+            yield current
+            current = parents.get(current)
+
+    def is_inside(self, node: ast.AST, outer: ast.AST) -> bool:
+        """Whether `node` is `outer` or lies in it."""
+        return node is outer or any(ancestor is outer for ancestor in self.ancestors(node))
+
+    def walk(self, root: ast.AST | Iterable[ast.AST], *, into_functions: bool = False) -> Iterator[ast.AST]:
+        """A node, or several, and what is below, in the order of the text.
+
+        Functions, lambdas and classes defined below are yielded, and entered only with `into_functions`:
+        their bodies run at another time.
+        """
+        roots = [root] if isinstance(root, ast.AST) else list(root)
+        stack = roots[::-1]
+        while stack:
+            node = stack.pop()
+            yield node
+            if not into_functions and isinstance(node, (*FUNCTIONS, ast.Lambda, ast.ClassDef)) and node not in roots:
+                continue
+            for field in _CHILD_FIELDS[node.__class__]:
+                value = getattr(node, field)
+                if isinstance(value, list):
+                    stack.extend(child for child in reversed(value) if isinstance(child, ast.AST))
+                elif isinstance(value, ast.AST):
+                    stack.append(value)
+
+    def statement(self, node: ast.AST) -> ast.stmt:
+        """The innermost statement that holds a node."""
+        current: ast.AST | None = node
+        while current is not None and not isinstance(current, ast.stmt):
+            current = self._parents.get(current)
+        if current is None:
+            raise ValueError("the module itself lies in no statement")
+        return current
+
+    def enclosing_function(self, node: ast.AST) -> Function | None:
+        """The function whose body runs this node; a lambda counts as part of the function around it."""
+        for ancestor in self.ancestors(node):
+            if isinstance(ancestor, FUNCTIONS):
+                return ancestor
+        return None
+
+    def enclosing_class(self, node: ast.AST) -> ast.ClassDef | None:
+        """The innermost class around a node, through the methods between."""
+        for ancestor in self.ancestors(node):
+            if isinstance(ancestor, ast.ClassDef):
+                return ancestor
+        return None
+
+    def enclosing_loops(self, node: ast.AST) -> list[Loop]:
+        """The `for` and `while` statements of the same function that repeat this node, from the inside out.
+
+        What runs once (the iterable of a `for`, an `else` of a loop) is not repeated by it.
+        """
+        loops: list[Loop] = []
+        child = node
+        for ancestor in self.ancestors(node):
+            if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
+                break
+            if isinstance(ancestor, LOOPS) and (
+                child in ancestor.body or (isinstance(ancestor, ast.While) and child is ancestor.test)
+            ):
+                loops.append(ancestor)
+            child = ancestor
+        return loops
+
+    def enclosing_loop(self, node: ast.AST) -> Loop | None:
+        """The innermost `for` or `while` of the same function that repeats this node."""
+        loops = self.enclosing_loops(node)
+        return loops[0] if loops else None
+
+    def block(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The list of statements that a statement stands in."""
+        parent = self._parents[statement]
+        for field in ("body", "orelse", "finalbody"):
+            statements = getattr(parent, field, None)
+            if isinstance(statements, list) and statement in statements:
+                return statements
+        raise ValueError("not a statement of this module")
+
+    def location(self, node: Positioned) -> Location:
+        """Where a node is, for people."""
+        return self.source.location(
+            node.lineno,
+            node.col_offset,
+            node.end_lineno or node.lineno,
+            node.end_col_offset or node.col_offset,
+        )
+
+    def text(self, node: ast.expr | ast.stmt) -> str:
+        """The source text of a node."""
+        span = Span.of(node)
+        lines = self._line_bytes[span.line - 1 : span.end_line]
+        lines = [*lines[:-1], lines[-1][: span.end_column]]
+        lines[0] = lines[0][span.column :]
+        return b"\n".join(lines).decode("utf-8", "surrogatepass")
+
+    @cached_property
+    def _line_bytes(self) -> list[bytes]:
+        return [line.encode("utf-8", "surrogatepass") for line in self.source.lines]

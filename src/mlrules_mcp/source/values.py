@@ -1,0 +1,213 @@
+"""The fourth layer of a Module: values of variables, local classes, their bases and attributes."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cached_property
+
+from mlrules_mcp.source.names import Names
+from mlrules_mcp.source.tree import FUNCTIONS, Function
+
+MODULE = "torch.nn.Module"
+LIGHTNING_MODULE = "lightning.pytorch.LightningModule"
+OPTIMIZER = "torch.optim.Optimizer"
+
+_NOT_MODULES = frozenset({"torch.nn.Parameter", "torch.nn.Buffer", "torch.nn.UninitializedParameter"})
+_MOST_ORIGINS = 40
+
+
+class Values(Names):
+    """Names that can be followed to the expressions they get their values from."""
+
+    def values_of(self, name: ast.Name) -> list[ast.expr]:
+        """The right sides of the assignments that a use of a name can see; loops, parameters and such give none."""
+        return [
+            binding.value
+            for binding in self.reaching(name)
+            if binding.kind == "assignment" and binding.value is not None
+        ]
+
+    def origins(self, expression: ast.expr) -> list[ast.expr]:
+        """The expressions that a value may come from, followed through variables, `self.x` and `a if c else b`.
+
+        What can't be followed further (a parameter, a loop variable, a call) is its own origin.
+        """
+        found: list[ast.expr] = []
+        seen: set[ast.expr] = set()
+        pending = [expression]
+        while pending and len(seen) < _MOST_ORIGINS:
+            current = pending.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            sources, complete = self._sources(current)
+            pending.extend(sources)
+            if not sources or not complete:
+                found.append(current)
+        return found
+
+    def _sources(self, expression: ast.expr) -> tuple[list[ast.expr], bool]:
+        """The expressions one step back, and whether there can be no others."""
+        match expression:
+            case ast.Name():
+                bindings = self.reaching(expression)
+                values = [b.value for b in bindings if b.kind == "assignment" and b.value is not None]
+                return values, len(values) == len(bindings)
+            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
+                cls = self.enclosing_class(expression)
+                return (self.attribute_values(cls, attribute) if cls else []), True
+            case ast.IfExp(body=body, orelse=orelse):
+                return [body, orelse], True
+            case ast.BoolOp(values=values):
+                return values, True
+            case ast.NamedExpr(value=value) | ast.Await(value=value):
+                return [value], True
+        return [], True
+
+    def local_class(self, node: ast.AST | None) -> ast.ClassDef | None:
+        """The class of this module that an expression names."""
+        definition = self._local_definition(node)
+        return definition if isinstance(definition, ast.ClassDef) else None
+
+    def local_function(self, call: ast.Call) -> Function | None:
+        """The function or method of this module that a call calls: `helper(…)`, or `self.helper(…)` in its class."""
+        match call.func:
+            case ast.Name() as name:
+                definition = self._local_definition(name)
+                return definition if isinstance(definition, FUNCTIONS) else None
+            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
+                cls = self.enclosing_class(call)
+                return self.method(cls, attribute) if cls else None
+        return None
+
+    def _local_definition(self, node: ast.AST | None) -> ast.AST | None:
+        if not isinstance(node, ast.Name):
+            return None
+        definitions = [b.node for b in self.bindings_in_scope(node) if b.kind == "definition"]
+        return definitions[-1] if definitions else None
+
+    def methods(self, cls: ast.ClassDef) -> list[Function]:
+        """The methods written in a class's own body."""
+        return [statement for statement in cls.body if isinstance(statement, FUNCTIONS)]
+
+    def method(self, cls: ast.ClassDef, name: str) -> Function | None:
+        """A method by its name, from a class or the local classes it inherits from."""
+        for candidate in self._lineage(cls):
+            for method in self.methods(candidate):
+                if method.name == name:
+                    return method
+        return None
+
+    def _lineage(self, cls: ast.ClassDef) -> list[ast.ClassDef]:
+        """A class and its base classes of this module, nearest first."""
+        lineage: list[ast.ClassDef] = []
+        pending = [cls]
+        while pending:
+            current = pending.pop(0)
+            if current not in lineage:
+                lineage.append(current)
+                pending.extend(base for base in map(self.local_class, current.bases) if base)
+        return lineage
+
+    @cached_property
+    def _bases(self) -> dict[ast.ClassDef, frozenset[str]]:
+        return {}
+
+    def base_names(self, cls: ast.ClassDef) -> frozenset[str]:
+        """The qualified names of all library classes that a class inherits from, through local classes."""
+        if cls not in self._bases:
+            self._bases[cls] = frozenset(
+                name
+                for ancestor in self._lineage(cls)
+                for base in ancestor.bases
+                if (name := self.qualified_name(base.value if isinstance(base, ast.Subscript) else base))
+            )
+        return self._bases[cls]
+
+    def is_subclass(self, cls: ast.ClassDef, base: str) -> bool:
+        """Whether a local class inherits from a library class, given by its qualified name."""
+        return any(is_library_subclass(name, base) for name in self.base_names(cls))
+
+    def is_instance(self, expression: ast.expr, base: str) -> bool:
+        """Whether a value is seen to be made by calling a library class, or a local class that inherits from it."""
+        for origin in self.origins(expression):
+            call: ast.expr = origin
+            while isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
+                # Methods that return the object itself: Net().to(device), Net().eval()
+                if call.func.attr not in {
+                    "to",
+                    "cuda",
+                    "cpu",
+                    "eval",
+                    "train",
+                    "half",
+                    "float",
+                    "double",
+                    "apply",
+                }:
+                    break
+                call = call.func.value
+                if isinstance(call, ast.Name | ast.Attribute) and self.is_instance(call, base):
+                    return True
+            if isinstance(call, ast.Call):
+                name = self.qualified_name(call.func)
+                if name and is_library_subclass(name, base):
+                    return True
+                local = self.local_class(call.func)
+                if local and self.is_subclass(local, base):
+                    return True
+        return False
+
+    def attribute_values(self, cls: ast.ClassDef, attribute: str) -> list[ast.expr]:
+        """What is assigned to `self.<attribute>` anywhere in a class and its local base classes."""
+        return [
+            value
+            for candidate in self._lineage(cls)
+            for name, value in self._attributes_of(candidate)
+            if name == attribute
+        ]
+
+    def _attributes_of(self, cls: ast.ClassDef) -> list[tuple[str, ast.expr]]:
+        if cls not in self._attributes:
+            self._attributes[cls] = list(self._find_attributes(cls))
+        return self._attributes[cls]
+
+    @cached_property
+    def _attributes(self) -> dict[ast.ClassDef, list[tuple[str, ast.expr]]]:
+        return {}
+
+    def _find_attributes(self, cls: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
+        for node in self.walk(cls.body, into_functions=True):
+            match node:
+                case ast.Assign(targets=targets, value=value):
+                    for target in targets:
+                        yield from self._assigned(cls, target, value)
+                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    yield from self._assigned(cls, target, value)
+
+    def _assigned(self, cls: ast.ClassDef, target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+        match target:
+            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
+                yield attribute, value
+            case ast.Name(id=name) if self._parents[self._parents[target]] is cls:
+                yield name, value
+            case ast.Tuple(elts=targets):
+                if isinstance(value, ast.Tuple) and len(value.elts) == len(targets):
+                    for each, part in zip(targets, value.elts, strict=True):
+                        yield from self._assigned(cls, each, part)
+
+
+def is_library_subclass(name: str, base: str) -> bool:
+    """Whether a library's class is, or inherits from, another: `torch.optim.AdamW` from `torch.optim.Optimizer`.
+
+    Goes by the libraries' naming: every class exported by `torch.nn` is a Module but for the parameters.
+    """
+    if name == base:
+        return True
+    package, _, last = name.rpartition(".")
+    if base == MODULE:
+        return (package == "torch.nn" and last[:1].isupper() and name not in _NOT_MODULES) or name == LIGHTNING_MODULE
+    if base == OPTIMIZER:
+        return package == "torch.optim" and last[:1].isupper()
+    return False

@@ -1,0 +1,49 @@
+"""Why a training check could not run, and why a model could not be trained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from mlrules_mcp.training.places import Place
+
+Reason: TypeAlias = Literal[
+    "bad-argument",
+    "not-installed",
+    "not-available",
+    "device-absent",
+    "timed-out",
+    "out-of-memory",
+    "worker-died",
+]
+
+
+class TrainingError(Exception):
+    """The training check could not run; the text says why and what to do next.
+
+    Attributes:
+        reason: the kind of failure, for programs.
+        log: the last of what the worker printed, where that helps; else empty.
+    """
+
+    def __init__(self, reason: Reason, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.log = log
+
+    def __str__(self) -> str:
+        """The message, then the log."""
+        message = str(self.args[0])
+        return f"{message}\n{self.log}" if self.log else message
+
+
+class TrainingFailedError(Exception):
+    """The model raised while it was made or trained: a fault that the checks report.
+
+    Attributes:
+        place: the line of the model's own source to blame, None if it is none of them.
+    """
+
+    def __init__(self, message: str, place: Place | None) -> None:
+        super().__init__(message)
+        self.place = place

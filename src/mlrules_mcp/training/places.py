@@ -1,0 +1,80 @@
+"""Which line is to blame: of an exception, or for a parameter."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import traceback
+from pathlib import Path
+from typing import NamedTuple
+
+from torch import nn
+
+
+class Place(NamedTuple):
+    """A line of a file, counted from 1."""
+
+    path: str
+    line: int
+
+
+def of_error(error: BaseException, source: Path) -> Place | None:
+    """The innermost line of `source`, a file or a project's folder, that the error passed through.
+
+    Packages installed inside the folder do not count. None if it passed through no line of it.
+    """
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        if frame.lineno and path.is_relative_to(source) and "site-packages" not in path.parts:
+            return Place(frame.filename, frame.lineno)
+    return None
+
+
+def of_parameter(model: nn.Module, name: str) -> Place | None:
+    """Where the parameter `name` (such as `features.0.weight`) begins, as far as the model's own source tells.
+
+    The line where the model's class, or a class it inherits from, assigns `self.features`; the line of the
+    class statement if no such assignment is written there; None if there is no source to read.
+    """
+    attribute = name.partition(".")[0]
+    for cls in type(model).__mro__:
+        if cls.__module__.partition(".")[0] in {"torch", "lightning", "pytorch_lightning"}:
+            break
+        if (found := _source(cls)) is None:
+            continue
+        place, source = found
+        try:
+            tree = ast.parse(textwrap.dedent(source))
+        except SyntaxError:  # a string that reaches the left margin keeps the class from being dedented
+            continue
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign | ast.AnnAssign) and _assigns(node, attribute):
+                return Place(place.path, place.line + node.lineno - 1)
+    return of_class(type(model))
+
+
+def of_class(cls: type) -> Place | None:
+    """The line of the class statement; None if there is no source to read."""
+    found = _source(cls)
+    return found[0] if found else None
+
+
+def _source(cls: type) -> tuple[Place, str] | None:
+    try:
+        lines, first = inspect.getsourcelines(cls)
+        path = inspect.getsourcefile(cls)
+    except (OSError, TypeError):
+        return None
+    return (Place(path, first), "".join(lines)) if path else None
+
+
+def _assigns(node: ast.Assign | ast.AnnAssign, attribute: str) -> bool:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return any(
+        isinstance(target, ast.Attribute)
+        and target.attr == attribute
+        and isinstance(target.value, ast.Name)
+        and target.value.id == "self"
+        for target in targets
+    )

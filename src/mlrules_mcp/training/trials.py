@@ -1,0 +1,145 @@
+"""Trains a model on one device, as often as the checks ask for it, and keeps what they want to know."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.model_helpers import is_overridden
+from torch import Tensor
+
+from mlrules_mcp.training import devices, places
+from mlrules_mcp.training.errors import TrainingError, TrainingFailedError
+from mlrules_mcp.training.recorder import Recorder
+
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is trained: how a fresh model and fresh data are made, and for how long they train.
+
+    Attributes:
+        model: makes the model; called once a training, after seeding.
+        data: makes its data; called likewise.
+        source: the file or the project's folder whose lines are to blame when something raises.
+        epochs: how often training goes through the data.
+        threads: of the CPU; None leaves it to PyTorch.
+    """
+
+    model: Callable[[], L.LightningModule]
+    data: Callable[[], L.LightningDataModule]
+    source: Path
+    epochs: int
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One training, done.
+
+    Attributes:
+        model: as training left it, on the CPU.
+        data: still set up.
+        trainer: still attached to both.
+        recorder: what was seen of the training.
+        peak_memory_bytes: see `devices.peak_memory`.
+        seconds: the wall time of everything.
+    """
+
+    model: L.LightningModule
+    data: L.LightningDataModule
+    trainer: L.Trainer
+    recorder: Recorder
+    peak_memory_bytes: int | None
+    seconds: float
+
+    def predict(self, model: L.LightningModule) -> dict[str, Tensor]:
+        """What the model predicts for the first batch of the validation data, tensor by tensor, on the CPU."""
+        outputs = self.trainer.predict(model, dataloaders=self.data.val_dataloader())
+        return dict(_tensors("output", outputs))
+
+
+class Trials:
+    """The trainings of one subject on one device: each is run when a check first asks for it, then kept.
+
+    Args:
+        subject: what is trained.
+        device: what it is trained on.
+        seed: what every training starts from.
+        folder: where checkpoints may be written.
+    """
+
+    def __init__(self, subject: Subject, device: str, seed: int, folder: Path) -> None:
+        self.subject = subject
+        self.device = device
+        self.seed = seed
+        self.folder = folder / device
+
+    @cached_property
+    def first(self) -> Trial:
+        """A training from the seed; raises TrainingFailedError if the model cannot be trained."""
+        return self._train("first")
+
+    @cached_property
+    def second(self) -> Trial:
+        """The same once more, with everything made anew."""
+        return self._train("second")
+
+    def _train(self, name: str) -> Trial:
+        if self.subject.threads is not None:
+            torch.set_num_threads(self.subject.threads)
+        recorder = Recorder(self.device)
+        trainer = self._trainer(name, recorder)
+        devices.reset_peak_memory(self.device)
+        start = time.perf_counter()
+        try:
+            L.seed_everything(self.seed, workers=True, verbose=False)
+            model, data = self.subject.model(), self.subject.data()
+            if is_overridden("validation_step", model) and is_overridden("val_dataloader", data):
+                trainer.validate(model, data, verbose=False)
+            trainer.fit(model, data)
+        except (Exception, SystemExit) as error:
+            raise self._failure(error) from error
+        seconds = time.perf_counter() - start
+        return Trial(model, data, trainer, recorder, devices.peak_memory(self.device), seconds)
+
+    def _trainer(self, name: str, recorder: Recorder) -> L.Trainer:
+        return L.Trainer(
+            **devices.trainer_arguments(self.device),
+            max_epochs=self.subject.epochs,
+            callbacks=[recorder],
+            # Where an operation has no deterministic form, training goes on and the check sees the difference.
+            deterministic="warn",
+            num_sanity_val_steps=0,
+            limit_predict_batches=1,
+            default_root_dir=self.folder / name,
+            plugins=[LightningEnvironment()],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+
+    def _failure(self, error: BaseException) -> Exception:
+        text = str(error).strip()
+        if isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
+            return TrainingError("out-of-memory", f"The model does not fit into the memory of {self.device}: {text}")
+        kind = type(error).__name__
+        message = f"{kind}: {text.splitlines()[0]}" if text else kind
+        return TrainingFailedError(message, places.of_error(error, self.subject.source))
+
+
+def _tensors(name: str, value: object) -> list[tuple[str, Tensor]]:
+    if isinstance(value, Tensor):
+        return [(name, value.detach().cpu())]
+    if isinstance(value, dict):
+        return [pair for key, item in value.items() for pair in _tensors(f"{name}.{key}", item)]
+    if isinstance(value, list | tuple):
+        return [pair for key, item in enumerate(value) for pair in _tensors(f"{name}.{key}", item)]
+    return []
