@@ -88,14 +88,15 @@ def all_checks() -> tuple[type[AnyCheck], ...]:
 
 
 def _discover() -> Iterator[type[AnyCheck]]:
-    for block in pkgutil.iter_modules(checks_package.__path__, f"{checks_package.__name__}."):
-        if not block.ispkg:
+    for info in pkgutil.walk_packages(checks_package.__path__, f"{checks_package.__name__}."):
+        if info.ispkg or info.name.rpartition(".")[2].startswith("_"):
             continue
-        package = importlib.import_module(block.name)
-        for file in pkgutil.iter_modules(package.__path__, f"{block.name}."):
-            if file.name.rpartition(".")[2].startswith("_"):
-                continue
-            module = importlib.import_module(file.name)
-            for value in vars(module).values():
-                if isinstance(value, type) and issubclass(value, Check) and value.__module__ == file.name:
-                    yield value
+        module = importlib.import_module(info.name)
+        for value in vars(module).values():
+            if (
+                isinstance(value, type)
+                and issubclass(value, Check)
+                and value.__module__ == info.name
+                and value is not Check
+            ):
+                yield value

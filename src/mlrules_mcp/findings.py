@@ -130,7 +130,10 @@ Edit: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """How a finding is mended: `safe` keeps what the code computes or mends a certain bug, `suggested` needs a reader."""
+    """How a finding is mended.
+
+    `safe` keeps what the code computes or mends a certain bug, `suggested` needs a reader.
+    """
 
     applicability: Applicability
     title: str

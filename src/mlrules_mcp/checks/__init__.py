@@ -1,1 +1,1 @@
-"""Checks: one file a rule, in one folder for each block of the manifest."""
+"""Checks: one file a check, in a folder for each rule, in a folder for each block of the manifest."""

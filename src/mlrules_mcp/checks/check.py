@@ -55,7 +55,7 @@ Example: TypeAlias = Bad | Good
 class Check(Generic[N]):
     """Finds one kind of problem in a module.
 
-    A check is a subclass in the file of its rule (`checks/<block>/<rule id>.py`). The subclass names the
+    A check is a subclass in a file of its own (`checks/<block>/<rule id>/<check>.py`). The subclass names the
     node type it looks at as its type argument, documents itself in the fixed SECTIONS (`## What it does` …), and
     shows what it finds and what it leaves alone in `examples`, which are its tests. Its name on the command
     line is the class name in kebab case: `HardcodedCuda` is `hardcoded-cuda`.
@@ -79,7 +79,7 @@ class Check(Generic[N]):
         wanted = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
         cls.node_types = get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
-        cls.rule = ".".join(cls.__module__.split(".")[-2:])
+        cls.rule = ".".join(cls.__module__.split(".")[-3:-1])
 
     def __init__(self, severity: Severity = "warning") -> None:
         self.severity = severity

@@ -84,12 +84,16 @@ class Gradients(Guards):
     def gradient_clears(self) -> list[ast.AST]:
         """Every node that clears gradients: `zero_grad()` calls, and assignments or deletions of a `.grad`."""
         clears: list[ast.AST] = list(self.calls("zero_grad"))
-        for attribute in self.nodes(ast.Attribute):
-            if attribute.attr == "grad" and isinstance(attribute.ctx, ast.Store | ast.Del):
-                clears.append(attribute)
-        for call in self.calls("zero_", "zero"):
-            if isinstance(call.func, ast.Attribute) and ".grad" in ast.unparse(call.func.value):
-                clears.append(call)
+        clears += [
+            attribute
+            for attribute in self.nodes(ast.Attribute)
+            if attribute.attr == "grad" and isinstance(attribute.ctx, ast.Store | ast.Del)
+        ]
+        clears += [
+            call
+            for call in self.calls("zero_", "zero")
+            if isinstance(call.func, ast.Attribute) and ".grad" in ast.unparse(call.func.value)
+        ]
         return clears
 
     @cached_property

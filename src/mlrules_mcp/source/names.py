@@ -161,7 +161,7 @@ class Names(Scopes):
         return isinstance(node, ast.Call) and self.qualified_name(node.func) in names
 
     def called_name(self, call: ast.Call) -> str | None:
-        """The last part of what a call calls: `load` for `torch.load(…)` and for an alias of it, `cuda` for `x.cuda()`."""
+        """The last part of what a call calls: `load` for `torch.load(…)` and its aliases, `cuda` for `x.cuda()`."""
         func = call.func
         if isinstance(func, ast.Attribute):
             return func.attr

@@ -1,5 +1,3 @@
-"""Write device-agnostic code that works on both CPU and GPU."""
-
 from __future__ import annotations
 
 import ast

@@ -1,5 +1,3 @@
-"""Properly manage gradients and autograd context."""
-
 from __future__ import annotations
 
 import ast

@@ -1,0 +1,1 @@
+"""Write device-agnostic code that works on both CPU and GPU."""

@@ -1,0 +1,1 @@
+"""Properly manage gradients and autograd context."""
