@@ -100,7 +100,7 @@ def test_a_check_documents_itself_and_shows_bad_and_good_code(check: AnyCheck) -
 
 
 def test_every_check_enforces_a_rule_of_the_manifest() -> None:
-    rules = {rule.key for rule in CATALOGUE.manifest.rules}
+    rules = {rule.key for rule in CATALOGUE.rules.rules}
     assert {check.rule for check in all_checks()} <= rules
 
 

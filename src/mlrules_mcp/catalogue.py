@@ -12,7 +12,7 @@ from functools import cache
 from mlrules_mcp import checks as checks_package
 from mlrules_mcp.checks.check import Check
 from mlrules_mcp.manifest.compiled import shipped_manifest
-from mlrules_mcp.manifest.model import Rule, RuleCollection
+from mlrules_mcp.manifest.model import Manifest, Rule, RuleCollection
 
 AnyCheck = Check[ast.AST]
 
@@ -25,17 +25,22 @@ class UnknownSelection(Exception):
 class Catalogue:
     """The rules in force and the checks that enforce them, in the order of the manifest."""
 
-    manifest: RuleCollection
+    rules: RuleCollection
     checks: tuple[AnyCheck, ...]
 
     @classmethod
-    def load(cls, manifest: RuleCollection | None = None) -> Catalogue:
-        """The catalogue of a manifest, by default the shipped one. Rules that it switches off have no checks."""
-        manifest = manifest or shipped_manifest()
-        rules = {rule.key: rule for rule in manifest.rules if rule.enabled}
-        order = {key: number for number, key in enumerate(rules)}
-        found = [check(rules[check.rule].severity) for check in all_checks() if check.rule in rules]
-        return cls(manifest, tuple(sorted(found, key=lambda check: order[check.rule])))
+    def load(cls, rules: RuleCollection | None = None) -> Catalogue:
+        """The catalogue of some rules, by default those of the shipped manifest. Rules switched off have no checks."""
+        rules = rules or shipped_manifest()
+        enabled = {rule.key: rule for rule in rules.rules if rule.enabled}
+        order = {key: number for number, key in enumerate(enabled)}
+        found = [check(enabled[check.rule].severity) for check in all_checks() if check.rule in enabled]
+        return cls(rules, tuple(sorted(found, key=lambda check: order[check.rule])))
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """The manifests that the rules come from, the shipped one first."""
+        return (self.rules,) if isinstance(self.rules, Manifest) else getattr(self.rules, "manifests", ())
 
     def checks_of(self, rule: Rule) -> list[AnyCheck]:
         """The checks that enforce a rule."""
@@ -71,10 +76,10 @@ class Catalogue:
             for check in self.checks
             if name in (check.name, check.rule, check.rule.partition(".")[0], check.rule.partition(".")[2])
         ]
-        if not matching and not any(name in (r.key, r.id, r.block) for r in self.manifest.rules):
+        if not matching and not any(name in (r.key, r.id, r.block) for r in self.rules.rules):
             from difflib import get_close_matches  # noqa: PLC0415 - only on this path
 
-            known = {check.name for check in self.checks} | {rule.key for rule in self.manifest.rules}
+            known = {check.name for check in self.checks} | {rule.key for rule in self.rules.rules}
             close = get_close_matches(name, sorted(known), n=3)
             hint = f" Did you mean {' or '.join(close)}?" if close else " `mlrules-mcp rules` lists the rules."
             raise UnknownSelection(f"There is no check, rule or block called '{name}'.{hint}")
