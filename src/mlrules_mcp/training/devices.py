@@ -93,7 +93,7 @@ class PlainAccelerator(Accelerator):
     def teardown(self) -> None:
         """Nothing to take down."""
 
-    def get_device_stats(self, device: str | torch.device) -> dict[str, Any]:
+    def get_device_stats(self, device: torch.device | str | int) -> dict[str, Any]:
         """No figures."""
         return {}
 
@@ -128,10 +128,9 @@ def _memory(size: int | None) -> str:
 
 
 def _system_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows has no sysconf
+    if sys.platform == "win32":
         return None
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _processor() -> str:

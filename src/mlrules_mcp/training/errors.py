@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from mlrules_mcp.training.places import Place
 
+INSTALL = 'pip install "mlrules-mcp[train]"'
+
 Reason: TypeAlias = Literal[
     "bad-argument",
     "not-installed",

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import lightning as L
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
@@ -17,7 +17,7 @@ from mlrules_mcp.training import devices
 NO_GRADIENT = -1.0
 
 
-class Recorder(L.Callback):
+class Recorder(pl.Callback):
     """Collects losses, gradient norms, validation values and speed; nothing is copied from the device meanwhile.
 
     Args:
@@ -59,19 +59,21 @@ class Recorder(L.Callback):
         """Loading, forward, backward and step, without the first step and without validation."""
         return self._timed_steps / self._timed_seconds if self._timed_seconds else None
 
-    def on_fit_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note which parameters are to be trained."""
         self.parameters = [name for name, value in pl_module.named_parameters() if value.requires_grad]
 
     def on_train_batch_start(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Start the clock, except for the first step, which pays for everything that is set up once."""
         if self._losses and self._clock_started is None:
             devices.synchronize(self._device)
             self._clock_started = time.perf_counter()
 
-    def on_before_optimizer_step(self, trainer: L.Trainer, pl_module: L.LightningModule, optimizer: Optimizer) -> None:
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
         """Note the norms of the gradients that the optimizer is about to use."""
         columns, norms = [], []
         values = dict(pl_module.named_parameters())
@@ -84,7 +86,7 @@ class Recorder(L.Callback):
         self._norms.append((columns, torch.stack(norms) if norms else torch.zeros(0)))
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Note the loss."""
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
@@ -93,15 +95,15 @@ class Recorder(L.Callback):
         if self._clock_started is not None:
             self._timed_steps += 1
 
-    def on_validation_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
         self._stop_clock()
 
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop the clock."""
         self._stop_clock()
 
-    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the value of the metric that checkpoints are chosen by, or else of the first one logged."""
         if self.metric is None:
             checkpoint = trainer.checkpoint_callback

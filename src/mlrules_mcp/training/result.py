@@ -71,7 +71,7 @@ class TrainingResult:
 
     Attributes:
         model: the class that was trained.
-        parameters: how many numbers of it are trained.
+        parameters: how many numbers of it are trained; None if it trained nowhere.
         seed: what all randomness followed from.
         devices: one report a device.
         checks: one outcome a check and device.
@@ -80,7 +80,7 @@ class TrainingResult:
     """
 
     model: str
-    parameters: int
+    parameters: int | None
     seed: int
     devices: tuple[DeviceReport, ...]
     checks: tuple[CheckOutcome, ...]

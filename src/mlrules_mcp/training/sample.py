@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import math
 
-import lightning as L
+import lightning.pytorch as pl
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset, random_split
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
@@ -50,7 +49,7 @@ def make_waveforms(examples: int, length: int, noise: float, generator: torch.Ge
     return (signals + noise * torch.randn(examples, length, generator=generator)).unsqueeze(1), classes
 
 
-class Waveforms(L.LightningDataModule):
+class Waveforms(pl.LightningDataModule):
     """Made waveforms, split once into training (70 %), validation (15 %) and test data (15 %).
 
     Args:
@@ -64,9 +63,10 @@ class Waveforms(L.LightningDataModule):
 
     def __init__(
         self,
+        *,
         examples: int = 1024,
         length: int = 64,
-        noise: float = 0.1,
+        noise: float = 0.05,
         batch_size: int = 32,
         num_workers: int = 2,
         seed: int = 0,
@@ -111,7 +111,7 @@ class Waveforms(L.LightningDataModule):
         )
 
 
-class WaveformClassifier(L.LightningModule):
+class WaveformClassifier(pl.LightningModule):
     """Two convolutions, an average over time and a linear layer.
 
     Args:
@@ -123,6 +123,7 @@ class WaveformClassifier(L.LightningModule):
 
     def __init__(
         self,
+        *,
         channels: int = 16,
         dropout: float = 0.1,
         learning_rate: float = 2e-2,
@@ -163,7 +164,7 @@ class WaveformClassifier(L.LightningModule):
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The loss of one batch."""
         signals, classes = batch
-        loss = F.cross_entropy(self(signals), classes)
+        loss = nn.functional.cross_entropy(self(signals), classes)
         self.log("train_loss", loss)
         return loss
 
@@ -178,12 +179,13 @@ class WaveformClassifier(L.LightningModule):
     def predict_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         """The probability of each class, of shape (batch, 4)."""
         signals, _ = batch
-        return self(signals).softmax(dim=-1)
+        probabilities: Tensor = self(signals).softmax(dim=-1)
+        return probabilities
 
     def _evaluate(self, batch: tuple[Tensor, Tensor], name: str, metrics: MetricCollection) -> None:
         signals, classes = batch
         logits = self(signals)
-        self.log(name, F.cross_entropy(logits, classes), sync_dist=True)
+        self.log(name, nn.functional.cross_entropy(logits, classes), sync_dist=True)
         metrics.update(logits, classes)
         self.log_dict(metrics)  # Lightning computes and resets the metrics once an epoch, over all processes
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
-import lightning as L
+import lightning.pytorch as pl
 import torch
-from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
@@ -26,6 +25,7 @@ class Subject:
     """What is trained: how a fresh model and fresh data are made, and for how long they train.
 
     Attributes:
+        name: the model's, for people.
         model: makes the model; called once a training, after seeding.
         data: makes its data; called likewise.
         source: the file or the project's folder whose lines are to blame when something raises.
@@ -33,8 +33,9 @@ class Subject:
         threads: of the CPU; None leaves it to PyTorch.
     """
 
-    model: Callable[[], L.LightningModule]
-    data: Callable[[], L.LightningDataModule]
+    name: str
+    model: Callable[[], pl.LightningModule]
+    data: Callable[[], pl.LightningDataModule]
     source: Path
     epochs: int
     threads: int | None = None
@@ -53,14 +54,14 @@ class Trial:
         seconds: the wall time of everything.
     """
 
-    model: L.LightningModule
-    data: L.LightningDataModule
-    trainer: L.Trainer
+    model: pl.LightningModule
+    data: pl.LightningDataModule
+    trainer: pl.Trainer
     recorder: Recorder
     peak_memory_bytes: int | None
     seconds: float
 
-    def predict(self, model: L.LightningModule) -> dict[str, Tensor]:
+    def predict(self, model: pl.LightningModule) -> dict[str, Tensor]:
         """What the model predicts for the first batch of the validation data, tensor by tensor, on the CPU."""
         outputs = self.trainer.predict(model, dataloaders=self.data.val_dataloader())
         return dict(_tensors("output", outputs))
@@ -82,15 +83,28 @@ class Trials:
         self.seed = seed
         self.folder = folder / device
 
-    @cached_property
+        self._done: dict[str, Trial | TrainingFailedError] = {}
+
+    @property
     def first(self) -> Trial:
         """A training from the seed; raises TrainingFailedError if the model cannot be trained."""
-        return self._train("first")
+        return self._trial("first")
 
-    @cached_property
+    @property
     def second(self) -> Trial:
         """The same once more, with everything made anew."""
-        return self._train("second")
+        return self._trial("second")
+
+    def _trial(self, name: str) -> Trial:
+        if name not in self._done:
+            try:
+                self._done[name] = self._train(name)
+            except TrainingFailedError as error:
+                self._done[name] = error
+        done = self._done[name]
+        if isinstance(done, TrainingFailedError):
+            raise done
+        return done
 
     def _train(self, name: str) -> Trial:
         if self.subject.threads is not None:
@@ -100,7 +114,7 @@ class Trials:
         devices.reset_peak_memory(self.device)
         start = time.perf_counter()
         try:
-            L.seed_everything(self.seed, workers=True, verbose=False)
+            pl.seed_everything(self.seed, workers=True, verbose=False)
             model, data = self.subject.model(), self.subject.data()
             if is_overridden("validation_step", model) and is_overridden("val_dataloader", data):
                 trainer.validate(model, data, verbose=False)
@@ -110,8 +124,8 @@ class Trials:
         seconds = time.perf_counter() - start
         return Trial(model, data, trainer, recorder, devices.peak_memory(self.device), seconds)
 
-    def _trainer(self, name: str, recorder: Recorder) -> L.Trainer:
-        return L.Trainer(
+    def _trainer(self, name: str, recorder: Recorder) -> pl.Trainer:
+        return pl.Trainer(
             **devices.trainer_arguments(self.device),
             max_epochs=self.subject.epochs,
             callbacks=[recorder],

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
@@ -39,11 +40,13 @@ class TrainingCheck(ABC):
         trials: Trials,
         status: Status,
         message: str,
+        *,
         place: Place | None = None,
-        **figures: Figure,
+        figures: Mapping[str, Figure] | None = None,
     ) -> CheckOutcome:
         """The outcome of this check on the device of these trainings."""
         path, line = place or (None, None)
+        figures = figures or {}
         return CheckOutcome(self.name, self.rule, trials.device, status, message, path, line, figures)
 
 

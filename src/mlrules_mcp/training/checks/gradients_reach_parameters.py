@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mlrules_mcp.training import places
 from mlrules_mcp.training.checks import TrainingCheck
-from mlrules_mcp.training.result import CheckOutcome
+from mlrules_mcp.training.result import CheckOutcome, Figure
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +34,7 @@ class GradientsReachParameters(TrainingCheck):
         if not count:
             return self.outcome(trials, "not_applicable", "The model has no parameter to train.")
         if not steps:
-            return self.outcome(trials, "broken", "The optimizer never took a step.", parameters=count)
+            return self.outcome(trials, "broken", "The optimizer never took a step.")
 
         def named(mask: Tensor) -> list[str]:
             return [name for name, hit in zip(seen.parameters, mask.tolist(), strict=True) if hit]
@@ -50,7 +51,7 @@ class GradientsReachParameters(TrainingCheck):
             )
             if names
         ]
-        figures: dict[str, int | float] = {
+        figures: dict[str, Figure] = {
             "parameters": count,
             "without_gradient": len(absent),
             "not_finite": len(wild),
@@ -59,11 +60,11 @@ class GradientsReachParameters(TrainingCheck):
         if faults:
             place = places.of_parameter(trials.first.model, (absent + wild + dead)[0])
             message = f"Of {count} parameters, in {steps} steps: {'; '.join(faults)}."
-            return self.outcome(trials, "broken", message, place, **figures)
+            return self.outcome(trials, "broken", message, place=place, figures=figures)
         typical = norms.clamp(min=0).median(dim=0).values
         figures |= {"smallest_norm": typical.min().item(), "largest_norm": typical.max().item()}
         message = f"All {count} parameters got finite gradients in {steps} steps."
-        return self.outcome(trials, "met", message, **figures)
+        return self.outcome(trials, "met", message, figures=figures)
 
 
 def _list(names: list[str]) -> str:

@@ -28,7 +28,33 @@ class SameSeedSameResult(TrainingCheck):
         """Compare the first training with the second."""
         first, second = trials.first, trials.second
         allowed = 0.0 if trials.device == "cpu" else TOLERANCE
-        losses, _ = compare.largest_difference({"": first.recorder.losses}, {"": second.recorder.losses})
-        weights, weight = compare.largest_difference(first.model.state_dict(), second.model.state_dict())
-        before, after = first.recorder.validation, second.recorder.validation
-        ...
+        losses, again = first.recorder.losses, second.recorder.losses
+        apart_losses, _ = compare.largest_difference({"": losses}, {"": again})
+        apart_validation, _ = compare.largest_difference(
+            {"": losses.new_tensor(first.recorder.validation)},
+            {"": losses.new_tensor(second.recorder.validation)},
+        )
+        apart_weights, weight = compare.largest_difference(first.model.state_dict(), second.model.state_dict())
+        figures = {
+            "losses_apart": apart_losses,
+            "validation_apart": apart_validation,
+            "weights_apart": apart_weights,
+            "allowed": allowed,
+        }
+        steps = len(losses)
+        if max(apart_losses, apart_validation, apart_weights) <= allowed:
+            extent = "to the last bit" if allowed == 0 else f"within {allowed:g} of the largest value"
+            message = f"Two trainings from seed {trials.seed} agree {extent}: {steps} losses, validation, weights."
+            return self.outcome(trials, "met", message, figures=figures)
+
+        if len(again) != steps:
+            where = f"one took {steps} steps, the other {len(again)}"
+        elif apart_losses > allowed:
+            step = int((losses != again).nonzero()[0].item())
+            where = f"the loss of step {step + 1} is {losses[step].item():.9g} and {again[step].item():.9g}"
+        elif apart_weights > allowed:
+            where = f"the losses agree, the weights of {weight} do not"
+        else:
+            where = f"losses and weights agree, {first.recorder.metric} does not"
+        message = f"Two trainings from seed {trials.seed} do not agree: {where}."
+        return self.outcome(trials, "broken", message, figures=figures)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlrules_mcp.training.checks import TrainingCheck
 from mlrules_mcp.training.errors import TrainingFailedError
-from mlrules_mcp.training.result import CheckOutcome
+from mlrules_mcp.training.result import CheckOutcome, Figure
 
 if TYPE_CHECKING:
     from mlrules_mcp.training.trials import Trials
@@ -29,7 +29,7 @@ class TrainsOnEveryDevice(TrainingCheck):
             seen = trials.first.recorder
         except TrainingFailedError as error:
             message = f"Training on {trials.device} raised {error}"
-            return self.outcome(trials, "broken", message, error.place)
+            return self.outcome(trials, "broken", message, place=error.place)
         losses = seen.losses
         steps = len(losses)
         if not steps:
@@ -39,22 +39,25 @@ class TrainsOnEveryDevice(TrainingCheck):
             step = int((~losses.isfinite()).nonzero()[0].item()) + 1
             value = losses[step - 1].item()
             message = f"The loss is {value} at step {step} of {steps}."
-            return self.outcome(trials, "broken", message, steps=steps, first_bad_step=step)
+            return self.outcome(trials, "broken", message, figures={"steps": steps, "first_bad_step": step})
 
         fifth = max(1, steps // 5)
         before, after = losses[:fifth].mean().item(), losses[-fifth:].mean().item()
-        figures = {"steps": steps, "loss_before": before, "loss_after": after}
+        figures: dict[str, Figure] = {"steps": steps, "loss_before": before, "loss_after": after}
         if not after < before:
-            message = f"The loss does not fall: {before:.4g} over the first {fifth} of {steps} steps, {after:.4g} over the last."
-            return self.outcome(trials, "broken", message, **figures)
+            message = (
+                f"The loss does not fall: {before:.4g} over the first {fifth} of {steps} steps, "
+                f"{after:.4g} over the last {fifth}."
+            )
+            return self.outcome(trials, "broken", message, figures=figures)
         message = f"The loss falls from {before:.4g} to {after:.4g} in {steps} steps"
         if seen.mode is None:
-            return self.outcome(trials, "met", f"{message}.", **figures)
+            return self.outcome(trials, "met", f"{message}.", figures=figures)
 
         start, end = seen.validation[0], seen.validation[-1]
         figures |= {"metric_before": start, "metric_after": end}
         if not (end > start if seen.mode == "max" else end < start):
             message += f", but {seen.metric} is no better: {start:.4g} before training, {end:.4g} after."
-            return self.outcome(trials, "broken", message, **figures)
+            return self.outcome(trials, "broken", message, figures=figures)
         message += f" and {seen.metric} goes from {start:.4g} to {end:.4g}."
-        return self.outcome(trials, "met", message, **figures)
+        return self.outcome(trials, "met", message, figures=figures)

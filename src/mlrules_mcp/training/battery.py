@@ -1,0 +1,165 @@
+"""Runs every check on every device asked for: the worker's work, without its channel."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import lightning
+import torch
+
+from mlrules_mcp import __version__
+from mlrules_mcp.training import devices, sample
+from mlrules_mcp.training.checks import TrainingCheck, all_checks
+from mlrules_mcp.training.checks.trains_on_every_device import TrainsOnEveryDevice
+from mlrules_mcp.training.errors import TrainingError, TrainingFailedError
+from mlrules_mcp.training.result import CheckOutcome, DeviceReport, Status, TrainingResult
+from mlrules_mcp.training.trials import Subject, Trials
+
+CURVE_POINTS = 24
+
+SAMPLE = Subject(
+    name="WaveformClassifier",
+    model=sample.WaveformClassifier,
+    data=partial(sample.Waveforms, num_workers=0),
+    source=Path(sample.__file__),
+    epochs=4,
+    # So small a model is fastest on one thread, above all on a busy machine: where another process held a core,
+    # two threads took forty times as long.
+    threads=1,
+)
+
+
+def run_battery(
+    requested: str,
+    *,
+    seed: int,
+    folder: Path,
+    subject: Subject = SAMPLE,
+    progress: Callable[[int, int, str], None] = lambda done, total, message: None,
+) -> TrainingResult:
+    """Train the subject on each device and let every check look.
+
+    Args:
+        requested: a device's name, `auto` for every device that is there, or `all` for the simulated one too.
+        seed: what every training starts from.
+        folder: where checkpoints may be written.
+        subject: what is trained.
+        progress: told, before each check, how many of how many steps are done and what comes next.
+
+    Raises:
+        TrainingError: the device is not there, or memory ran out.
+    """
+    start = time.perf_counter()
+    chosen = choose_devices(requested)
+    checks = all_checks()
+    total = 1 + len(chosen) * len(checks)  # the first step was to import torch
+    reports: list[DeviceReport] = []
+    outcomes: list[CheckOutcome] = []
+    parameters = None
+    for device in chosen:
+        trials = Trials(subject, device, seed, folder)
+        for check in checks:
+            progress(1 + len(outcomes), total, f"{device}: {check.name}")
+            outcomes.append(_run(check, trials))
+        reports.append(report(trials))
+        parameters = parameters or _parameters(trials)
+    if requested in {"auto", "all"}:
+        outcomes += not_shown(requested, chosen)
+    return TrainingResult(
+        model=subject.name,
+        parameters=parameters,
+        seed=seed,
+        devices=tuple(reports),
+        checks=tuple(outcomes),
+        versions={
+            "mlrules-mcp": __version__,
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "lightning": lightning.__version__,
+            "platform": platform.platform(),
+        },
+        seconds=_rounded(time.perf_counter() - start),
+    )
+
+
+def choose_devices(requested: str) -> tuple[str, ...]:
+    """The devices to train on, in the order of `devices.present`; raises TrainingError for one that is absent."""
+    there = devices.present()
+    if requested in {"auto", "all"}:
+        return there
+    if requested in there:
+        return (requested,)
+    present = ", ".join(there)
+    message = f"There is no {requested} device that PyTorch {torch.__version__} can use. Present: {present}."
+    raise TrainingError("device-absent", message)
+
+
+def not_shown(requested: str, chosen: tuple[str, ...]) -> list[CheckOutcome]:
+    """What the run says nothing about, so that nobody takes it for shown."""
+
+    def outcome(device: str, status: Status, message: str) -> CheckOutcome:
+        return CheckOutcome(TrainsOnEveryDevice.name, TrainsOnEveryDevice.rule, device, status, message)
+
+    outcomes = []
+    if chosen == ("cpu",):
+        names = ", ".join(devices.ACCELERATORS)
+        message = f"This machine has no accelerator ({names}): whether the model trains on one is not shown."
+        outcomes.append(outcome("accelerator", "not_applicable", message))
+    if requested == "all":
+        message = "The simulated accelerator is not available in this version."
+        outcomes.append(outcome("simulated", "not_simulated", message))
+    return outcomes
+
+
+def report(trials: Trials) -> DeviceReport:
+    """How the first training on this device went; only the device's name and size if it failed."""
+    description = devices.describe(trials.device)
+    try:
+        trial = trials.first
+    except TrainingFailedError:
+        return description
+    seen = trial.recorder
+    return replace(
+        description,
+        steps=len(seen.losses),
+        losses=_curve(seen.losses.tolist()),
+        metric=seen.metric,
+        validation=_curve(seen.validation),
+        steps_per_second=None if seen.steps_per_second is None else _rounded(seen.steps_per_second),
+        peak_memory_bytes=trial.peak_memory_bytes,
+        seconds=_rounded(trial.seconds),
+    )
+
+
+def _run(check: TrainingCheck, trials: Trials) -> CheckOutcome:
+    try:
+        outcome = check.run(trials)
+    except TrainingFailedError:
+        message = f"The model could not be trained on {trials.device}; see {TrainsOnEveryDevice.name}."
+        return check.outcome(trials, "not_applicable", message)
+    figures = {name: _rounded(value) if isinstance(value, float) else value for name, value in outcome.figures.items()}
+    return replace(outcome, figures=figures)
+
+
+def _parameters(trials: Trials) -> int | None:
+    try:
+        model = trials.first.model
+    except TrainingFailedError:
+        return None
+    return sum(value.numel() for value in model.parameters() if value.requires_grad)
+
+
+def _curve(values: list[float]) -> tuple[float, ...]:
+    if len(values) > CURVE_POINTS:
+        last = len(values) - 1
+        values = [values[round(point * last / (CURVE_POINTS - 1))] for point in range(CURVE_POINTS)]
+    return tuple(_rounded(value) for value in values)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

@@ -1,0 +1,156 @@
+"""Runs the training check in a worker process and waits for it; knows neither torch nor lightning."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import os
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+from mlrules_mcp.training.errors import INSTALL, TrainingError
+from mlrules_mcp.training.process import WorkerProcess, started
+from mlrules_mcp.training.result import TrainingResult
+
+DEVICES = ("auto", "all", "cpu", "cuda", "mps", "xpu", "simulated")
+TIME_LIMIT = 120.0
+LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
+LOG_LINES = 12
+
+WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "mlrules_mcp.training.worker")
+
+# A job of a cluster or of torchrun that this process may be part of is not the worker's, and PL_TRAINER_* would
+# change the Trainer's defaults.
+FOREIGN_PREFIXES = ("PL_", "SLURM_", "TORCHELASTIC_", "JSM_")
+FOREIGN = {"RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}
+
+
+class Progress(NamedTuple):
+    """How far the check is: `done` grows; `total` is None until the devices are known."""
+
+    done: int
+    total: int | None
+    message: str
+
+
+OnProgress: TypeAlias = Callable[[Progress], Awaitable[None]]
+
+
+async def check_training(
+    device: str = "auto",
+    *,
+    seed: int = 0,
+    time_limit: float = TIME_LIMIT,
+    progress: OnProgress | None = None,
+) -> TrainingResult:
+    """Train the sample model on the devices of this machine and say what the checks found.
+
+    Everything happens in a process of its own, which is gone with all its children and files when this returns,
+    raises or is cancelled. Nothing that it prints reaches this process's output.
+
+    Args:
+        device: one of `DEVICES`; `auto` is every device that is there.
+        seed: what all randomness follows from, 0 to 2**32 - 1.
+        time_limit: the most seconds that it may take.
+        progress: awaited with each step that begins.
+
+    Raises:
+        TrainingError: it could not run; `reason` says of what kind.
+    """
+    if device not in DEVICES:
+        raise TrainingError("bad-argument", f"Unknown device {device!r}. Choose one of: {', '.join(DEVICES)}.")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise TrainingError("bad-argument", f"The seed must be from 0 to {LARGEST_SEED}, not {seed}.")
+    if not 0 < time_limit < math.inf:
+        raise TrainingError("bad-argument", f"The time limit must be some seconds above 0, not {time_limit}.")
+    if device == "simulated":
+        message = "The simulated accelerator is not available in this version. Use auto for the devices there are."
+        raise TrainingError("not-available", message)
+    require_installed()
+    command = [*WORKER, "--device", device, "--seed", str(seed)]
+    return TrainingResult.from_dict(await run_worker(command, time_limit, progress))
+
+
+def require_installed() -> None:
+    """Raise a TrainingError that says what to install, if torch or lightning is missing."""
+    missing = [name for name in ("torch", "lightning") if find_spec(name) is None]
+    if missing:
+        message = f"The training check needs {' and '.join(missing)}; install with: {INSTALL}"
+        raise TrainingError("not-installed", message)
+
+
+async def run_worker(command: Sequence[str], time_limit: float, progress: OnProgress | None) -> dict[str, Any]:
+    """Run a worker's command in a temporary folder until it has sent its result.
+
+    The worker writes one JSON object a line to its stdout: `{"progress": {"done", "total", "message"}}` any
+    number of times, then `{"result": …}` or `{"error": {"reason", "message"}}`. Other lines are passed over.
+
+    Returns:
+        What stood under `result`.
+
+    Raises:
+        TrainingError: the worker sent an error, ran out of time, or ended without a result.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mlrules-train-"))
+    try:
+        async with started(command, folder=folder, environment=_environment(folder)) as worker:
+            try:
+                async with asyncio.timeout(time_limit) as deadline:
+                    return await _listen(worker, progress)
+            except TimeoutError:
+                if not deadline.expired():
+                    raise
+                message = f"The training check reached its time limit of {time_limit:g} s and was ended."
+                raise TrainingError("timed-out", message, _tail(worker)) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _listen(worker: WorkerProcess, progress: OnProgress | None) -> dict[str, Any]:
+    while (line := await worker.lines.get()) is not None:
+        match _parsed(line):
+            case {"progress": {"done": int(done), "total": total, "message": str(message)}}:
+                if progress is not None:
+                    await progress(Progress(done, total, message))
+            case {"result": dict(result)}:
+                return result
+            case {"error": {"reason": reason, "message": str(message)}}:
+                raise TrainingError(reason, message)
+    raise TrainingError("worker-died", _cause_of_death(worker.exit_code), _tail(worker))
+
+
+def _parsed(line: bytes) -> object:
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _cause_of_death(exit_code: int | None) -> str:
+    if exit_code is None or exit_code >= 0:
+        return f"The training worker ended with exit code {exit_code} and without a result."
+    name = signal.Signals(-exit_code).name
+    hint = ", which most often means that memory ran out" if name == "SIGKILL" else ""
+    return f"The training worker was ended by {name}{hint}."
+
+
+def _tail(worker: WorkerProcess) -> str:
+    return "\n".join(worker.log.decode("utf-8", errors="replace").splitlines()[-LOG_LINES:])
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """The variables for a worker: ours, less what is about another job, with its folder for temporary files."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in FOREIGN and not name.startswith(FOREIGN_PREFIXES)
+    }
+    temporary = dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(folder))
+    return kept | temporary | {"PYTHONHASHSEED": "0", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
