@@ -229,6 +229,8 @@ class Scopes(Tree):
             if binding.end <= use:
                 if binding.kind != "augmented" and self._dominates(binding.node, name):
                     reaching.clear()
+                    # What a later turn of a loop binds is hidden by what the loop binds before the use.
+                    loops = [loop for loop in loops if not self.is_inside(binding.node, loop)]
                 elif self._exclusive(binding.node, name):
                     continue
                 reaching.append(binding)
