@@ -1,0 +1,280 @@
+"""What the checks of devices share: which code runs on CUDA alone on purpose, and which names hold a device."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.tree import FUNCTIONS, Function
+
+_DEVICE_WORD = re.compile(
+    r"cuda|gpu|device|accelerator|nvidia|(?<![a-z])(cpu|mps|xpu|npu|hip|rocm|nccl)(?![a-z])", re.IGNORECASE
+)
+_GPU_WORD = re.compile(r"cuda|gpu|triton|nccl", re.IGNORECASE)
+_CUDA_STRING = re.compile(r"cuda(:|$)")
+_CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
+_ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
+_DEEPEST = 3
+
+# Packages that do nothing without CUDA.
+_CUDA_PACKAGES = frozenset(
+    "triton cupy cudf cuml cugraph pylibcugraph rmm pycuda flash_attn tensorrt torch_tensorrt apex pynvml "
+    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda".split()
+)
+_CUDA_CALLS = frozenset(
+    {
+        "torch.cuda.CUDAGraph",
+        "torch.cuda.CUDAPluggableAllocator",
+        "torch.cuda.Event",
+        "torch.cuda.ExternalStream",
+        "torch.cuda.Stream",
+        "torch.cuda.cudart",
+        "torch.cuda.current_stream",
+        "torch.cuda.default_stream",
+        "torch.cuda.graph",
+        "torch.cuda.make_graphed_callables",
+        "torch.cuda.nvtx.range",
+        "torch.cuda.nvtx.range_push",
+        "torch.cuda.profiler.start",
+        "torch.cuda.stream",
+        "torch.cuda.synchronize",
+        "torch.utils.cpp_extension.load",
+        "torch.utils.cpp_extension.load_inline",
+        "torch.utils.cpp_extension.CUDAExtension",
+    }
+)
+_CUDA_CALL_NAMES = tuple({name.rpartition(".")[2] for name in _CUDA_CALLS})
+
+
+def is_cuda_string(node: ast.AST | None) -> bool:
+    """Whether an expression is text that names a CUDA device: `"cuda"`, `"cuda:0"`, `f"cuda:{rank}"`, `"cuda:" + n`."""
+    match node:
+        case ast.Constant(value=str() as text):
+            return bool(_CUDA_STRING.match(text))
+        case ast.JoinedStr(values=[ast.Constant() as first, *_]):
+            return is_cuda_string(first)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mod()):
+            return is_cuda_string(left)
+        case ast.Call(func=ast.Attribute(value=text, attr="format")):
+            return is_cuda_string(text)
+    return False
+
+
+def asks_device(module: Module, expression: ast.expr, *, depth: int = _DEEPEST) -> bool:
+    """Whether the outcome of a condition has to do with which devices there are or are wanted.
+
+    `torch.cuda.is_available()`, `device.type == "cuda"`, `args.cuda`, `n_gpu > 0`, `x.is_cuda`, and a variable
+    that holds such an answer. Goes by the words, so it also takes what only mentions a device.
+    """
+    for node in ast.walk(expression):
+        match node:
+            case (
+                ast.Name(id=str() as word)
+                | ast.Attribute(attr=str() as word)
+                | ast.Constant(value=str() as word)
+                | ast.keyword(arg=str() as word)
+            ) if _DEVICE_WORD.search(word):
+                return True
+            case (ast.Name() | ast.Attribute(value=ast.Name(id="self"))) as variable if depth:
+                for origin in _conditions_behind(module, variable):
+                    if asks_device(module, origin, depth=depth - 1):
+                        return True
+    return False
+
+
+def _conditions_behind(module: Module, variable: ast.Name | ast.Attribute) -> Iterator[ast.expr]:
+    """The tests that a variable's value comes from; a value that merely lies on a device is no test."""
+    values = module.values_of(variable) if isinstance(variable, ast.Name) else module.origins(variable)
+    for value in values:
+        match value:
+            case ast.IfExp(test=test):
+                yield test
+            case ast.Compare() | ast.BoolOp() | ast.UnaryOp(op=ast.Not()):
+                yield value
+            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name.startswith(("is_", "has_")):
+                yield value.func
+            case ast.Call(func=func):
+                # pytest.mark.skipif(not torch.cuda.is_available())
+                if (module.qualified_name(func) or "").startswith(("pytest.", "unittest.")):
+                    yield value
+
+
+def is_guarded(module: Module, node: ast.AST, *, depth: int = _DEEPEST) -> bool:
+    """Whether a node runs only where a device was asked for, tested or has a fallback.
+
+    Counts conditions (see `asks_device`), one of two branches that stand for two devices, a `try` that catches a
+    missing device, decorators and marks that skip tests, a script that ends without CUDA, and a function that is
+    called only from such places.
+    """
+    return (
+        any(asks_device(module, guard.test) for guard in module.guards(node))
+        or any(_chooses_device(module, node))
+        or _is_marked(module, node)
+        or demands_cuda(module)
+        or (depth > 0 and _is_called_guarded(module, module.enclosing_function(node), depth - 1))
+    )
+
+
+def _chooses_device(module: Module, node: ast.AST) -> Iterator[bool]:
+    """True for each construct around a node that holds a way out for machines without the device."""
+    child = node
+    for ancestor in module.ancestors(node):
+        match ancestor:
+            case ast.If(body=body, orelse=orelse):
+                yield (child in body and _names_cpu(orelse)) or (child in orelse and _names_cpu(body))
+            case ast.IfExp(body=body, orelse=orelse):
+                yield (child is body and _names_cpu([orelse])) or (child is orelse and _names_cpu([body]))
+            case ast.Match(subject=subject):
+                yield asks_device(module, subject)
+            case ast.Try(body=body, handlers=handlers):
+                yield child in body and any(map(_catches_missing_device, handlers))
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                return
+        child = ancestor
+
+
+def _names_cpu(nodes: list[ast.stmt] | list[ast.expr]) -> bool:
+    for root in nodes:
+        for node in ast.walk(root):
+            match node:
+                case ast.Constant(value="cpu") | ast.Attribute(attr="cpu"):
+                    return True
+    return False
+
+
+def _catches_missing_device(handler: ast.ExceptHandler) -> bool:
+    match handler.body:
+        case [ast.Raise(exc=None)]:
+            return False
+    caught = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+    return any(kind is None or (isinstance(kind, ast.Name) and kind.id in _CATCHES_MISSING_DEVICE) for kind in caught)
+
+
+def _is_marked(module: Module, node: ast.AST) -> bool:
+    """Whether decorators around a node, or marks of its tests, speak of devices."""
+    for around in (node, *module.ancestors(node)):
+        if isinstance(around, (*FUNCTIONS, ast.ClassDef)) and any(
+            asks_device(module, decorator) for decorator in around.decorator_list
+        ):
+            return True
+        if isinstance(around, ast.ClassDef | ast.Module):
+            for statement in around.body:
+                match statement:
+                    case ast.Assign(targets=[ast.Name(id="pytestmark")], value=value) if asks_device(module, value):
+                        return True
+    return False
+
+
+def _is_called_guarded(module: Module, function: Function | None, depth: int) -> bool:
+    if function is None:
+        return False
+    calls = [
+        call
+        for call in module.calls(function.name)
+        if module.local_function(call) is function and module.enclosing_function(call) is not function
+    ]
+    return bool(calls) and all(is_guarded(module, call, depth=depth) for call in calls)
+
+
+def demands_cuda(module: Module) -> bool:
+    """Whether a script itself ends where there is no CUDA: `assert torch.cuda.is_available()` at its start."""
+    for call in module.calls("is_available"):
+        if module.qualified_name(call.func) != "torch.cuda.is_available":
+            continue
+        function = module.enclosing_function(call)
+        if function is not None and function.name not in _ENTRY_POINTS:
+            continue
+        statement = module.statement(call)
+        if module.parent(statement) is not (function or module.tree) and not _is_main_block(module.parent(statement)):
+            continue
+        match statement:
+            case ast.Assert():
+                return True
+            case ast.If(test=ast.UnaryOp(op=ast.Not(), operand=operand), body=body) if operand is call:
+                return module.always_leaves(body)
+    return False
+
+
+def _is_main_block(node: ast.AST | None) -> bool:
+    return isinstance(node, ast.If) and "__main__" in ast.unparse(node.test)
+
+
+def is_cuda_only(module: Module, node: ast.AST) -> bool:
+    """Whether a node belongs to code that is about CUDA itself, so that it can't be written for other devices.
+
+    The module imports a package that needs CUDA; its outermost function or class uses CUDA graphs, streams, events
+    or kernels, or is named for the GPU; or the process group is NCCL's.
+    """
+    if _needs_cuda_package(module) or _joins_nccl(module):
+        return True
+    unit: ast.AST = module.tree
+    for ancestor in module.ancestors(node):
+        if isinstance(ancestor, (*FUNCTIONS, ast.ClassDef)):
+            if _GPU_WORD.search(ancestor.name):
+                return True
+            unit = ancestor
+    return any(
+        module.qualified_name(call.func) in _CUDA_CALLS
+        and _unit(module, call) is unit
+        and not any(asks_device(module, guard.test) for guard in module.guards(call))
+        for call in module.calls(*_CUDA_CALL_NAMES)
+    )
+
+
+def _unit(module: Module, node: ast.AST) -> ast.AST:
+    """The outermost function or class around a node, or the module."""
+    around = [ancestor for ancestor in module.ancestors(node) if isinstance(ancestor, (*FUNCTIONS, ast.ClassDef))]
+    return around[-1] if around else module.tree
+
+
+def _needs_cuda_package(module: Module) -> bool:
+    if not module.imported_packages & _CUDA_PACKAGES:
+        return False
+    for statement in module.nodes(ast.Import, ast.ImportFrom):
+        if module.parent(statement) is module.tree:
+            names = [alias.name for alias in statement.names]  # type: ignore[attr-defined]
+            if isinstance(statement, ast.ImportFrom):
+                names = [] if statement.level else [statement.module or ""]
+            if any(name.partition(".")[0] in _CUDA_PACKAGES for name in names):
+                return True
+    return False
+
+
+def _joins_nccl(module: Module) -> bool:
+    for call in module.calls("init_process_group"):
+        arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if any(isinstance(argument, ast.Constant) and argument.value == "nccl" for argument in arguments):
+            return True
+    return False
+
+
+def device_in_scope(module: Module, node: ast.expr) -> str | None:
+    """How to write the device at a node: `device` where that name surely has a value there, else `self.device` in a
+    LightningModule or a class that sets it; None where there is neither."""
+    if _is_bound(module, node, "device"):
+        return "device"
+    function, cls = module.enclosing_function(node), module.enclosing_class(node)
+    if cls is None or function is None or not function.args.args or function.args.args[0].arg != "self":
+        return None
+    if module.is_subclass(cls, "lightning.pytorch.LightningModule"):
+        return "self.device"
+    has_device = module.attribute_values(cls, "device") or module.method(cls, "device")
+    return "self.device" if has_device and function.name != "__init__" else None
+
+
+def _is_bound(module: Module, node: ast.expr, name: str) -> bool:
+    bindings = [b for b in module.bindings.get(name, ()) if b.kind in {"parameter", "assignment", "unpacking"}]
+    scopes = [module.tree, *(ancestor for ancestor in module.ancestors(node) if isinstance(ancestor, FUNCTIONS))]
+    here = module.enclosing_function(node) or module.tree
+    for binding in bindings:
+        if binding.scope not in scopes:
+            continue
+        if binding.scope is not here or binding.kind == "parameter":
+            return True
+        if binding.end < (node.lineno, node.col_offset):
+            block = module.parent(module.statement(binding.node))
+            if block is here or any(block is ancestor for ancestor in module.ancestors(node)):
+                return True
+    return False
