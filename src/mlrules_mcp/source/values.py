@@ -14,6 +14,8 @@ LIGHTNING_MODULE = "lightning.pytorch.LightningModule"
 OPTIMIZER = "torch.optim.Optimizer"
 
 _NOT_MODULES = frozenset({"torch.nn.Parameter", "torch.nn.Buffer", "torch.nn.UninitializedParameter"})
+# Methods that return the object itself: Net().to(device), Net().eval()
+_RETURN_SELF = frozenset({"to", "cuda", "cpu", "eval", "train", "half", "float", "double", "apply"})
 _MOST_ORIGINS = 40
 
 
@@ -131,30 +133,27 @@ class Values(Names):
 
     def is_instance(self, expression: ast.expr, base: str) -> bool:
         """Whether a value is seen to be made by calling a library class, or a local class that inherits from it."""
-        for origin in self.origins(expression):
-            call: ast.expr = origin
-            while isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute):
-                # Methods that return the object itself: Net().to(device), Net().eval()
-                if call.func.attr not in {
-                    "to",
-                    "cuda",
-                    "cpu",
-                    "eval",
-                    "train",
-                    "half",
-                    "float",
-                    "double",
-                    "apply",
-                }:
-                    break
-                call = call.func.value
-                if isinstance(call, ast.Name | ast.Attribute) and self.is_instance(call, base):
-                    return True
-            if isinstance(call, ast.Call):
-                name = self.qualified_name(call.func)
+        pending = self.origins(expression)
+        seen: set[ast.expr] = set()
+        while pending and len(seen) < _MOST_ORIGINS:
+            origin = pending.pop()
+            if origin in seen:
+                continue
+            seen.add(origin)
+            value = origin
+            while (
+                isinstance(value, ast.Call)
+                and isinstance(value.func, ast.Attribute)
+                and value.func.attr in _RETURN_SELF
+            ):
+                value = value.func.value
+            if value is not origin and isinstance(value, ast.Name | ast.Attribute):
+                pending.extend(self.origins(value))
+            elif isinstance(value, ast.Call):
+                name = self.qualified_name(value.func)
                 if name and is_library_subclass(name, base):
                     return True
-                local = self.local_class(call.func)
+                local = self.local_class(value.func)
                 if local and self.is_subclass(local, base):
                     return True
         return False
