@@ -27,6 +27,10 @@ class Analysis:
     findings: tuple[Finding, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
 
+    def __add__(self, other: Analysis) -> Analysis:
+        """Both together."""
+        return Analysis(self.files + other.files, self.findings + other.findings, self.diagnostics + other.diagnostics)
+
     @property
     def exit_code(self) -> int:
         """The command line's answer: 0 clean (advice alone is clean), 1 findings, 2 unreadable input."""
@@ -61,22 +65,20 @@ def analyze(source: SourceFile, catalogue: Catalogue, *, report_unused: bool = T
         return Analysis(1, tuple(_in_order(_grouped(found, module))), tuple(diagnostics))
 
 
-def analyze_paths(paths: Iterable[tuple[Path, str]], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
-    """Run the checks over files, given with the names they are reported under. Unreadable ones become diagnostics."""
-    files = 0
-    findings: list[Finding] = []
-    diagnostics: list[Diagnostic] = []
-    for path, name in paths:
-        files += 1
-        try:
-            source = SourceFile.from_path(path, name)
-        except UnreadableSource as error:
-            diagnostics.append(error.diagnostic)
-            continue
-        analysis = analyze(source, catalogue, report_unused=report_unused)
-        findings.extend(analysis.findings)
-        diagnostics.extend(analysis.diagnostics)
-    return Analysis(files, tuple(findings), tuple(diagnostics))
+def analyze_files(files: Iterable[Path | Diagnostic], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
+    """Run the checks over files. What can't be read becomes a diagnostic; one in the place of a file is kept."""
+    analyses = (_analyze_file(file, catalogue, report_unused) for file in files)
+    return sum(analyses, start=Analysis(0))
+
+
+def _analyze_file(file: Path | Diagnostic, catalogue: Catalogue, report_unused: bool) -> Analysis:
+    if isinstance(file, Diagnostic):
+        return Analysis(1, diagnostics=(file,))
+    try:
+        source = SourceFile.from_path(file)
+    except UnreadableSource as error:
+        return Analysis(1, diagnostics=(error.diagnostic,))
+    return analyze(source, catalogue, report_unused=report_unused)
 
 
 def _run(check: AnyCheck, module: Module) -> Iterator[Finding]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import libcst as cst
@@ -83,6 +86,24 @@ def fix(
         applied.extend(chosen)
         analysis = analyze(source, catalogue)
     return FixedSource(source, tuple(applied), analysis)
+
+
+def write(source: SourceFile, path: Path) -> None:
+    """Put a source's text into a file, whole or not at all, in its encoding and with the file's permissions.
+
+    Raises:
+        OSError: the file can't be written; it is then as it was.
+    """
+    target = path.resolve()  # a link stays one
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as temporary:
+        try:
+            temporary.write(source.encode(source.text))
+            temporary.close()
+            shutil.copymode(target, temporary.name)
+            Path(temporary.name).replace(target)
+        except BaseException:
+            Path(temporary.name).unlink(missing_ok=True)
+            raise
 
 
 def apply_edits(source: SourceFile, edits: Sequence[Edit]) -> str | None:

@@ -125,18 +125,22 @@ def rules_data(catalogue: Catalogue, paths: Sequence[str] = (), root: str | None
     }
 
 
-def explanation_data(rule: Rule, catalogue: Catalogue, only: str | None = None) -> dict[str, Any]:
-    """A rule with its guidance and the documentation and examples of its checks.
+def explanation_data(catalogue: Catalogue, name: str) -> dict[str, Any]:
+    """A rule, or the rule of one check, with its guidance and the documentation and examples of its checks.
 
     Args:
-        only: the name of one check, to explain just that.
+        name: `block.id`, an unambiguous id, or a check, which is then the only one explained.
+
+    Raises:
+        RuleNameError: it is not the name of one rule, nor of a check.
     """
+    named = [check for check in catalogue.checks if check.name == name]
+    rule = catalogue.rules.rule(named[0].rule if named else name)
     checks = catalogue.checks_of(rule)
-    guidance = [bullet.text for bullet in catalogue.rules.block(rule.block).guidance]
     return {
         **rule_data(rule, checks),
-        "guidance": guidance,
-        "checks": [check_data(check) for check in checks if only in (None, check.name)],
+        "guidance": [bullet.text for bullet in catalogue.rules.block(rule.block).guidance],
+        "checks": [check_data(check) for check in named or checks],
     }
 
 

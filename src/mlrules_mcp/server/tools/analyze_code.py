@@ -1,0 +1,87 @@
+"""The tool `analyze_code`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any
+
+import anyio.to_thread
+from mcp.server.mcpserver import Context
+from mcp.server.mcpserver.exceptions import ToolError
+from mcp.server.mcpserver.tools import Tool
+from mcp_types import CallToolResult
+from pydantic import BaseModel, Field
+
+from mlrules_mcp.analysis.engine import Analysis, analyze, analyze_files
+from mlrules_mcp.analysis.files import python_files
+from mlrules_mcp.report.data import analysis_data, without_empty
+from mlrules_mcp.report.text import analysis_text
+from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool, only_one
+from mlrules_mcp.source import SourceFile
+
+_MOST_FILES = 500
+_MOST_FINDINGS = 100
+
+
+class Findings(BaseModel):
+    """What was found; lines and columns count from 1."""
+
+    files: int
+    findings: list[dict[str, Any]]
+    diagnostics: list[dict[str, Any]] = []
+    omitted: int = 0
+
+
+def build(context: ServerContext) -> Tool:
+    """The tool over a server's checks."""
+
+    async def analyze_code(
+        ctx: Context,
+        code: Annotated[str | None, Field(description="Python source, whole or a snippet")] = None,
+        filename: Annotated[str, Field(description="Its name in the project")] = "snippet.py",
+        paths: Annotated[list[str], Field(description="Or files and folders to read")] = [],  # noqa: B006
+    ) -> Annotated[CallToolResult, Findings]:
+        """Check machine-learning code for bugs and bad practice. Call after writing or changing it."""
+        if only_one(code=code, paths=paths) == "code":
+            source = SourceFile.from_text(code or "", filename)
+            analysis = await anyio.to_thread.run_sync(
+                partial(analyze, source, context.catalogue), abandon_on_cancel=True
+            )
+        else:
+            analysis = await _analyze_paths(context, paths, ctx)
+        return _findings_answer(analysis)
+
+    return make_tool(analyze_code, "Check ML code")
+
+
+async def _analyze_paths(context: ServerContext, paths: list[str], ctx: Context) -> Analysis:
+    files = list(python_files([context.allowed(path) for path in paths]))
+    if len(files) > _MOST_FILES:
+        raise ToolError(
+            f"{len(files)} files are too many for one call: pass fewer than {_MOST_FILES}, folder by folder."
+        )
+    analysis = Analysis(0)
+    for done, file in enumerate(files):
+        await ctx.report_progress(done, len(files), f"Checking {getattr(file, 'name', file)}")
+        analysis += await anyio.to_thread.run_sync(
+            partial(analyze_files, [file], context.catalogue), abandon_on_cancel=True
+        )
+    return analysis
+
+
+def _findings_answer(analysis: Analysis) -> CallToolResult:
+    omitted = max(0, len(analysis.findings) - _MOST_FINDINGS)
+    text = analysis_text(replace(analysis, findings=analysis.findings[:_MOST_FINDINGS]))
+    if omitted:
+        text += f"\n{omitted} further findings were left out: pass fewer paths to see them."
+    data = analysis_data(analysis)
+    return answer(
+        text,
+        {
+            "files": data["files"],
+            "findings": without_empty(data["findings"][:_MOST_FINDINGS]),
+            "diagnostics": without_empty(data["diagnostics"]),
+            "omitted": omitted,
+        },
+    )
