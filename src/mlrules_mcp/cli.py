@@ -109,17 +109,18 @@ def check(
 
 
 def _check_stdin(name: str, catalogue: Catalogue, mode: str | None, kinds: list[Applicability], whole: bool) -> Any:
-    from mlrules_mcp.analysis.engine import Analysis, analyze
+    from mlrules_mcp.analysis.engine import read_and_analyze
     from mlrules_mcp.source import SourceFile, UnreadableSource
 
-    try:
-        source = SourceFile.from_bytes(sys.stdin.buffer.read(), name)
-    except UnreadableSource as error:
-        return Analysis(1, diagnostics=(error.diagnostic,))
+    data = sys.stdin.buffer.read()
     if not mode:
-        return analyze(source, catalogue, report_unused=whole)
+        return read_and_analyze(lambda: SourceFile.from_bytes(data, name), catalogue, report_unused=whole)
     from mlrules_mcp.analysis.fixes import fix
 
+    try:
+        source = SourceFile.from_bytes(data, name)
+    except UnreadableSource as error:
+        raise Failure(f"{name}: {error}") from None
     fixed = fix(source, catalogue, kinds)
     if mode == "diff":
         _echo_diff(source, fixed.source)
@@ -298,5 +299,5 @@ def main() -> None:
     """The console script: UTF-8 on every platform, and no traceback where a pipe is closed early."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+            stream.reconfigure(encoding="utf-8", errors="surrogateescape")  # paths that are not UTF-8
     cli(prog_name="mlrules-mcp")

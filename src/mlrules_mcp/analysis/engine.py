@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from mlrules_mcp.analysis.suppressions import Suppressions
@@ -74,8 +75,13 @@ def analyze_files(files: Iterable[Path | Diagnostic], catalogue: Catalogue, *, r
 def _analyze_file(file: Path | Diagnostic, catalogue: Catalogue, report_unused: bool) -> Analysis:
     if isinstance(file, Diagnostic):
         return Analysis(1, diagnostics=(file,))
+    return read_and_analyze(partial(SourceFile.from_path, file), catalogue, report_unused=report_unused)
+
+
+def read_and_analyze(read: Callable[[], SourceFile], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
+    """Run the checks over what `read` returns; an UnreadableSource that it raises becomes a diagnostic."""
     try:
-        source = SourceFile.from_path(file)
+        source = read()
     except UnreadableSource as error:
         return Analysis(1, diagnostics=(error.diagnostic,))
     return analyze(source, catalogue, report_unused=report_unused)

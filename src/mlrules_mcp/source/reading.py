@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from mlrules_mcp.findings import Diagnostic, Location
 MAX_BYTES = 2_000_000
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+# The indentation of the first line with code: blank lines and comments may stand anywhere.
+_FIRST_INDENT = re.compile(r"(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*([ \t\f]*)[^\s#]")
 
 
 class UnreadableSource(Exception):
@@ -40,10 +43,19 @@ class SourceFile:
 
     @classmethod
     def from_text(cls, text: str, path: str = "<snippet>", encoding: str = "utf-8", bom: bool = False) -> SourceFile:
-        """A source from decoded text; `path` is only what findings are reported under."""
+        """A source from decoded text; `path` is only what findings are reported under.
+
+        Raises:
+            UnreadableSource: it is longer than `MAX_BYTES`, or holds null characters.
+        """
+        if len(text) > MAX_BYTES:
+            raise _too_large(path, len(text))
+        if "\0" in text:
+            raise UnreadableSource("binary-file", path, "The text holds null characters: it is not Python source.")
         if text.startswith("\ufeff"):
             text, bom = text[1:], True
-        ladder = _ladder(text) if text[:1].isspace() else []
+        first = _FIRST_INDENT.match(text)
+        ladder = _ladder(text, first[1]) if first and first[1] else []
         code = "".join(f"{indent}if True:\n" for indent in ladder) + text
         return cls(path, text, code, tuple(_LINE_END.split(code)), len(ladder), encoding, bom)
 
@@ -55,12 +67,9 @@ class SourceFile:
             UnreadableSource: it is binary, over `MAX_BYTES`, or not in its encoding.
         """
         if len(data) > MAX_BYTES:
-            raise UnreadableSource(
-                "too-large",
-                path,
-                f"The file has {len(data):,} bytes; files over {MAX_BYTES:,} bytes are not analysed. "
-                "Split it, or leave it out.",
-            )
+            raise _too_large(path, len(data))
+        if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            raise UnreadableSource("wrong-encoding", path, "The file is UTF-16, which Python can't read: save it as UTF-8.")
         if b"\0" in data:
             raise UnreadableSource("binary-file", path, "The file holds null bytes: it is not Python source.")
         bom = data.startswith(codecs.BOM_UTF8)
@@ -68,8 +77,8 @@ class SourceFile:
         encoding = "utf-8" if bom else _declared_encoding(body, path)
         try:
             return cls.from_text(body.decode(encoding), path, encoding, bom)
-        except UnicodeDecodeError as error:
-            line = body.count(b"\n", 0, error.start) + 1
+        except UnicodeError as error:
+            line = body.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else 1
             raise UnreadableSource(
                 "wrong-encoding",
                 path,
@@ -86,12 +95,17 @@ class SourceFile:
         """
         name = path.as_posix() if name is None else name
         try:
-            if path.stat().st_size > MAX_BYTES:
-                return cls.from_bytes(b" " * path.stat().st_size, name)
+            status = path.stat()
+            if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                raise UnreadableSource("unreadable", name, "The file can't be read: it is a device or a pipe.")
+            if status.st_size > MAX_BYTES:
+                raise _too_large(name, status.st_size)
             data = path.read_bytes()
         except OSError as error:
             reason = error.strerror or str(error)
             raise UnreadableSource("unreadable", name, f"The file can't be read: {reason}.") from None
+        except ValueError:  # a null character in the path
+            raise UnreadableSource("unreadable", name, "The file can't be read: its path is not a valid one.") from None
         return cls.from_bytes(data, name)
 
     def text_of(self, code: str) -> str:
@@ -114,18 +128,34 @@ class SourceFile:
     def _characters(self, line: int, byte_column: int) -> int:
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         if text.isascii():
-            return byte_column
+            return min(byte_column, len(text))
         return len(text.encode("utf-8", "surrogatepass")[:byte_column].decode("utf-8", "ignore"))
 
 
+def _too_large(path: str, size: int) -> UnreadableSource:
+    return UnreadableSource(
+        "too-large",
+        path,
+        f"{size:,} bytes are too many: files over {MAX_BYTES:,} bytes are not analysed. Split it, or leave it out.",
+    )
+
+
+def _too_large(path: str, size: int) -> UnreadableSource:
+    return UnreadableSource(
+        "too-large",
+        path,
+        f"The file has {size:,} bytes; files over {MAX_BYTES:,} bytes are not analysed. Split it, or leave it out.",
+    )
+
+
 def _declared_encoding(data: bytes, path: str) -> str:
-    for number, line in enumerate(data.split(b"\n", 2)[:2], start=1):
+    for number, line in enumerate(re.split(rb"\r\n|\r|\n", data, maxsplit=2)[:2], start=1):
         if match := _CODING.match(line):
             declared = match[1].decode("ascii")
             try:
                 codec = codecs.lookup(declared)
                 "".encode(codec.name)
-            except LookupError:
+            except (LookupError, UnicodeError):
                 raise UnreadableSource(
                     "unknown-encoding",
                     path,
@@ -138,15 +168,8 @@ def _declared_encoding(data: bytes, path: str) -> str:
     return "utf-8"
 
 
-def _ladder(text: str) -> list[str]:
-    """The indentations, outermost first, at which `if True:` lets an indented snippet start where it does."""
-    indents = [
-        line[: len(line) - len(line.lstrip())]
-        for line in _LINE_END.split(text)
-        if line.strip() and not line.lstrip().startswith("#")
-    ]
-    if not indents or not indents[0]:
-        return []
-    first = indents[0]
+def _ladder(text: str, first: str) -> list[str]:
+    """The indentations, outermost first, at which `if True:` lets a snippet start with the indentation `first`."""
+    indents = {line[: len(line) - len(line.lstrip())] for line in _LINE_END.split(text) if line.strip()}
     outer = {indent for indent in indents if len(indent) < len(first) and first.startswith(indent)}
     return sorted(outer | {""}, key=len)

@@ -13,7 +13,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
-from mlrules_mcp.analysis.engine import Analysis, analyze, analyze_files
+from mlrules_mcp.analysis.engine import Analysis, analyze_files, read_and_analyze
 from mlrules_mcp.analysis.files import python_files
 from mlrules_mcp.report.data import analysis_data, without_empty
 from mlrules_mcp.report.text import analysis_text
@@ -44,10 +44,9 @@ def build(context: ServerContext) -> Tool:
     ) -> Annotated[CallToolResult, Findings]:
         """Check machine-learning code for bugs and bad practice. Call after writing or changing it."""
         if only_one(code=code, paths=paths) == "code":
-            source = SourceFile.from_text(code or "", filename)
-            analysis = await anyio.to_thread.run_sync(
-                partial(analyze, source, context.catalogue), abandon_on_cancel=True
-            )
+            read = partial(SourceFile.from_text, code or "", filename)
+            work = partial(read_and_analyze, read, context.catalogue)
+            analysis = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         else:
             analysis = await _analyze_paths(context, paths, ctx)
         return _findings_answer(analysis)

@@ -72,9 +72,9 @@ def build(context: ServerContext) -> Tool:
 
 
 def _source(context: ServerContext, code: str | None, filename: str, path: str | None) -> SourceFile:
-    if only_one(code=code, path=path) == "code":
-        return SourceFile.from_text(code or "", filename)
     try:
+        if only_one(code=code, path=path) == "code":
+            return SourceFile.from_text(code or "", filename)
         return SourceFile.from_path(context.allowed(path or ""), path)
     except UnreadableSource as error:
-        raise ToolError(f"{path}: {error}") from None
+        raise ToolError(f"{error.diagnostic.path}: {error}") from None
