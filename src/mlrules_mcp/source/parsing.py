@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import ast
 import re
+import threading
 import warnings
+from bisect import bisect_right
+from dataclasses import replace
 
 from mlrules_mcp.findings import Diagnostic
 from mlrules_mcp.source.reading import SourceFile
 
 _MOST_ERRORS = 20
-_STATEMENT_START = re.compile(r"[^\s#)\]}]")
-_CONTINUES = re.compile(r"(else|elif|except|finally)\b")
+_MOST_READ_AGAIN = 4_000_000  # characters: every syntax error takes another reading of the rest
+_CONTINUES = re.compile(r"[\])}]|(else|elif|except|finally)\b")
+_STRING_OR_COMMENT = re.compile(
+    r'#[^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL
+)
+_PYTHON_2 = re.compile(r"Missing parentheses in call to '(print|exec)'|multiple exception types must be parenthesized")
+# `warnings.catch_warnings` changes what the whole process does, so two threads must not be in it at once.
+_ONE_AT_A_TIME = threading.Lock()
 
 
 def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
@@ -21,50 +30,73 @@ def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
     file with one broken function still gets its findings. The tree is empty where nothing parses.
     """
     lines = list(source.lines)
-    diagnostics: list[Diagnostic] = []
+    starts: list[int] = []
+    errors: list[Diagnostic] = []
     while True:
         try:
-            return _parse_code("\n".join(lines) if diagnostics else source.code), diagnostics
+            return _parse_code("\n".join(lines) if errors else source.code), errors
         except SyntaxError as error:
+            starts = starts or _statement_starts(source)
             line = min(max(error.lineno or 1, 1), len(lines))
-            start, end = _statement_around(lines, line)
-            diagnostics.append(_syntax_error(source, error, line))
-            if len(diagnostics) == _MOST_ERRORS or source.shift or not any(map(str.strip, lines[start:end])):
-                diagnostics.append(_gave_up(source))
-                return ast.Module([], []), diagnostics
+            start, end = _statement_around(starts, line - 1, len(lines))
+            errors.append(_syntax_error(source, error, line))
             lines[start:end] = [""] * (end - start)
+            too_many = len(errors) >= _MOST_ERRORS or len(errors) * len(source.code) > _MOST_READ_AGAIN
+            if too_many or start == end or not any(map(str.strip, lines[source.shift :])):
+                return ast.Module([], []), [_gave_up(errors[0])]
         except (ValueError, RecursionError, MemoryError) as error:
-            diagnostics.append(_unparsable(source, error))
-            return ast.Module([], []), diagnostics
+            return ast.Module([], []), [*errors, _unparsable(source, error)]
 
 
 def _parse_code(code: str) -> ast.Module:
-    with warnings.catch_warnings():
+    with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return ast.parse(code)
 
 
-def _statement_around(lines: list[str], line: int) -> tuple[int, int]:
-    """The half-open range of line indices of the top-level statement that holds a line (from 1)."""
+def _statement_starts(source: SourceFile) -> list[int]:
+    """The indices of the lines on which the outermost statements start, decorators being part of what they decorate.
 
-    def starts(index: int) -> bool:
-        text = lines[index]
-        if not _STATEMENT_START.match(text) or _CONTINUES.match(text):
-            return False
-        return not (index and lines[index - 1].startswith("@"))
+    A snippet cut from an indented place has its outermost statements there.
+    """
+    code = "\n".join(source.lines)
+    in_strings: set[int] = set()
+    line, position = 0, 0
+    for match in _STRING_OR_COMMENT.finditer(code):
+        line += code.count("\n", position, match.start())
+        position = match.end()
+        last = line + code.count("\n", match.start(), position)
+        in_strings.update(range(line + 1, last + 1))
+        line = last
+    starts: list[int] = []
+    decorated = False
+    outermost = _indent(source.lines[source.shift - 1]) + 1 if source.shift else 0
+    for index, text in enumerate(source.lines[source.shift :], start=source.shift):
+        stripped = text.lstrip()
+        if not stripped or stripped[0] == "#" or index in in_strings or _CONTINUES.match(stripped):
+            continue
+        if _indent(text) <= outermost or not starts:
+            if not decorated:
+                starts.append(index)
+            decorated = stripped[0] == "@"
+            outermost = _indent(text) if source.shift and len(starts) == 1 else outermost
+    return starts
 
-    start = line - 1
-    while start > 0 and not starts(start):
-        start -= 1
-    end = line
-    while end < len(lines) and not starts(end):
-        end += 1
-    return start, end
+
+def _indent(text: str) -> int:
+    return len(text) - len(text.lstrip())
+
+
+def _statement_around(starts: list[int], index: int, lines: int) -> tuple[int, int]:
+    """The half-open range of line indices of the statement that holds a line."""
+    following = bisect_right(starts, index)
+    start = starts[following - 1] if following else index
+    return start, starts[following] if following < len(starts) else lines
 
 
 def _syntax_error(source: SourceFile, error: SyntaxError, line: int) -> Diagnostic:
     message = (error.msg or "invalid syntax").rstrip(".")
-    if "Missing parentheses in call to 'print'" in message or "Missing parentheses in call to 'exec'" in message:
+    if _PYTHON_2.match(message):
         message += " (this is Python 2; only Python 3 can be analysed)"
     return Diagnostic(
         "syntax-error",
@@ -76,18 +108,15 @@ def _syntax_error(source: SourceFile, error: SyntaxError, line: int) -> Diagnost
     )
 
 
-def _gave_up(source: SourceFile) -> Diagnostic:
-    return Diagnostic(
-        "not-analysed",
-        "error",
-        source.path,
-        "Too little of this file parses as Python 3, so none of it was analysed. Mend the syntax errors first.",
-    )
+def _gave_up(first: Diagnostic) -> Diagnostic:
+    """The first error, for a text of which nothing is left."""
+    message = first.message.partition(" The statement around it")[0]
+    return replace(first, message=f"{message} Too little of the code parses as Python 3, so none of it was analysed.")
 
 
 def _unparsable(source: SourceFile, error: Exception) -> Diagnostic:
     if isinstance(error, ValueError):
-        message = "The text holds null characters or broken Unicode, so it is not Python source."
+        message = "The text holds half of a surrogate pair, which is not valid Unicode, so it is not Python source."
     else:
         message = "The code is nested too deeply to be parsed. Break the nested expression up."
     return Diagnostic("not-analysed", "error", source.path, message)

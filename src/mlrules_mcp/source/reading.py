@@ -69,7 +69,7 @@ class SourceFile:
         if len(data) > MAX_BYTES:
             raise _too_large(path, len(data))
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise UnreadableSource("wrong-encoding", path, "The file is UTF-16, which Python can't read: save it as UTF-8.")
+            raise UnreadableSource("wrong-encoding", path, "The file is UTF-16: save it as UTF-8.")
         if b"\0" in data:
             raise UnreadableSource("binary-file", path, "The file holds null bytes: it is not Python source.")
         bom = data.startswith(codecs.BOM_UTF8)
@@ -137,14 +137,6 @@ def _too_large(path: str, size: int) -> UnreadableSource:
         "too-large",
         path,
         f"{size:,} bytes are too many: files over {MAX_BYTES:,} bytes are not analysed. Split it, or leave it out.",
-    )
-
-
-def _too_large(path: str, size: int) -> UnreadableSource:
-    return UnreadableSource(
-        "too-large",
-        path,
-        f"The file has {size:,} bytes; files over {MAX_BYTES:,} bytes are not analysed. Split it, or leave it out.",
     )
 
 
