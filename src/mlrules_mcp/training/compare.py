@@ -36,6 +36,6 @@ def _difference(first: Tensor, second: Tensor) -> float:
     if not first.is_complex():
         first, second = first.double(), second.double()
     same = (first == second) | (first.isnan() & second.isnan())
-    absolute = (first - second).abs().masked_fill(same, 0.0).nan_to_num(nan=math.inf)
+    absolute = (first - second).abs().masked_fill(same, 0.0).nan_to_num(nan=math.inf, posinf=math.inf)
     largest, scale = absolute.max().item(), first.abs().nan_to_num(nan=0.0, posinf=0.0).max().item()
     return largest / scale if scale else (math.inf if largest else 0.0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 if TYPE_CHECKING:
     from mlrules_mcp.training.places import Place
 
+QUOTED_CHARACTERS = 300
 INSTALL = 'pip install "mlrules-mcp[train]"'
 
 Reason: TypeAlias = Literal[
@@ -49,3 +50,10 @@ class TrainingFailedError(Exception):
     def __init__(self, message: str, place: Place | None) -> None:
         super().__init__(message)
         self.place = place
+
+
+def quote(error: BaseException) -> str:
+    """An error's kind and text on one line, cut where it gets long."""
+    text = " ".join(str(error).split())
+    cut = text if len(text) <= QUOTED_CHARACTERS else text[:QUOTED_CHARACTERS] + "…"
+    return f"{type(error).__name__}: {cut}" if cut else type(error).__name__

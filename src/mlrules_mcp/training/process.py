@@ -62,6 +62,7 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process has ended and its pipes are closed."""
+        self._transport.close()
         self.lines.put_nowait(None)
         self._closed.set_result(None)
 
@@ -76,7 +77,8 @@ class WorkerProcess(asyncio.SubprocessProtocol):
 
     async def end(self) -> None:
         """Kill the tree and wait until it is gone, however often the waiting itself is cancelled."""
-        self.kill()
+        if self.exit_code is None:
+            self.kill()
         cancelled = None
         while not self._closed.done():
             try:

@@ -26,10 +26,10 @@ LOG_LINES = 12
 
 WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "mlrules_mcp.training.worker")
 
-# A job of a cluster or of torchrun that this process may be part of is not the worker's, and PL_TRAINER_* would
-# change the Trainer's defaults.
+# A job of a cluster or of torchrun that this process may be part of is not the worker's; PL_TRAINER_* would change
+# the Trainer's defaults, and Lightning does not survive warnings that are made errors.
 FOREIGN_PREFIXES = ("PL_", "SLURM_", "TORCHELASTIC_", "JSM_")
-FOREIGN = {"RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"}
+FOREIGN = {"RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "PYTHONWARNINGS"}
 
 
 class Progress(NamedTuple):

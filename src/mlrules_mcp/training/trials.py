@@ -14,7 +14,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from mlrules_mcp.training import devices, places
-from mlrules_mcp.training.errors import TrainingError, TrainingFailedError
+from mlrules_mcp.training.errors import TrainingError, TrainingFailedError, quote
 from mlrules_mcp.training.recorder import Recorder
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
@@ -141,12 +141,10 @@ class Trials:
         )
 
     def _failure(self, error: BaseException) -> Exception:
-        text = str(error).strip()
-        if isinstance(error, MemoryError) or any(words in text for words in OUT_OF_MEMORY):
-            return TrainingError("out-of-memory", f"The model does not fit into the memory of {self.device}: {text}")
-        kind = type(error).__name__
-        message = f"{kind}: {text.splitlines()[0]}" if text else kind
-        return TrainingFailedError(message, places.of_error(error, self.subject.source))
+        if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+            message = f"The model does not fit into the memory of {self.device}: {quote(error)}"
+            return TrainingError("out-of-memory", message)
+        return TrainingFailedError(quote(error), places.of_error(error, self.subject.source))
 
 
 def _tensors(name: str, value: object) -> list[tuple[str, Tensor]]:

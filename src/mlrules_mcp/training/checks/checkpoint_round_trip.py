@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from mlrules_mcp.training import compare, places
 from mlrules_mcp.training.checks import TrainingCheck
+from mlrules_mcp.training.errors import quote
 from mlrules_mcp.training.result import CheckOutcome
 
 if TYPE_CHECKING:
     from mlrules_mcp.training.trials import Trials
 
 TOLERANCE = 1e-5
+ADVICE = "Call self.save_hyperparameters() in __init__: it keeps the arguments in the checkpoint."
 
 
 class CheckpointRoundTrip(TrainingCheck):
@@ -34,9 +36,9 @@ class CheckpointRoundTrip(TrainingCheck):
             trial.trainer.save_checkpoint(path)
             loaded = cls.load_from_checkpoint(path, map_location="cpu")
         except Exception as error:  # whatever the constructor or the hooks of a user's class raise
-            message = f"The checkpoint does not load: {type(error).__name__}: {str(error).strip()}"
-            if isinstance(error, TypeError):
-                message += " Call self.save_hyperparameters() in __init__: it keeps the arguments in the checkpoint."
+            message = f"The checkpoint does not load: {quote(error)}"
+            if isinstance(error, TypeError) or "state_dict" in str(error):
+                message += f" {ADVICE}"
             return self.outcome(trials, "broken", message, place=places.of_class(cls))
 
         weights, weight = compare.largest_difference(trial.model.state_dict(), loaded.state_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from mlrules_mcp.training import places
@@ -40,17 +41,18 @@ class GradientsReachParameters(TrainingCheck):
             return [name for name, hit in zip(seen.parameters, mask.tolist(), strict=True) if hit]
 
         absent = named((norms < 0).all(dim=0))
-        wild = named((~norms.isfinite()).any(dim=0))
         dead = [name for name in named((norms <= 0).all(dim=0)) if name not in absent]
-        faults = [
-            f"{_list(names)} {text}"
-            for names, text in (
-                (absent, "never got a gradient"),
-                (wild, "got a gradient that is not finite"),
-                (dead, "got a gradient of zero at every step"),
-            )
-            if names
-        ]
+        wild: list[str] = []
+        faults = []
+        if absent:
+            faults.append(f"{_list(absent)} never got a gradient")
+        if dead:
+            faults.append(f"{_list(dead)} got a gradient of zero at every step")
+        if not norms.isfinite().all():
+            # From then on every parameter has such a gradient: the first step tells where it came from.
+            step = int((~norms.isfinite()).any(dim=1).nonzero()[0].item())
+            wild = named(~norms[step].isfinite())
+            faults.append(f"{_list(wild)} got a gradient that is not finite in step {step + 1}")
         figures: dict[str, Figure] = {
             "parameters": count,
             "without_gradient": len(absent),
@@ -58,10 +60,10 @@ class GradientsReachParameters(TrainingCheck):
             "always_zero": len(dead),
         }
         if faults:
-            place = places.of_parameter(trials.first.model, (absent + wild + dead)[0])
+            place = places.of_parameter(trials.first.model, (absent + dead + wild)[0])
             message = f"Of {count} parameters, in {steps} steps: {'; '.join(faults)}."
             return self.outcome(trials, "broken", message, place=place, figures=figures)
-        typical = norms.clamp(min=0).median(dim=0).values
+        typical = norms.masked_fill(norms < 0, math.nan).nanmedian(dim=0).values
         figures |= {"smallest_norm": typical.min().item(), "largest_norm": typical.max().item()}
         message = f"All {count} parameters got finite gradients in {steps} steps."
         return self.outcome(trials, "met", message, figures=figures)

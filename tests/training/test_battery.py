@@ -1,0 +1,78 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from mlrules_mcp.training import battery, devices
+from mlrules_mcp.training.errors import TrainingError
+from mlrules_mcp.training.sample import WaveformClassifier
+
+# Lightning warns of its own use of PyTorch, and gives advice as warnings.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def there(monkeypatch):
+    """Says which devices are there."""
+
+    def say(*names):
+        monkeypatch.setattr(devices, "present", lambda: names)
+
+    return say
+
+
+def test_every_device_that_is_there_is_chosen_by_default(there):
+    there("cpu", "cuda")
+    assert battery.choose_devices("auto") == ("cpu", "cuda")
+    assert battery.choose_devices("all") == ("cpu", "cuda")
+    assert battery.choose_devices("cuda") == ("cuda",)
+
+
+def test_a_device_that_is_absent_is_an_error_that_names_the_present_ones(there):
+    there("cpu", "xpu")
+    with pytest.raises(TrainingError, match=r"no cuda device .* Present: cpu, xpu\.") as caught:
+        battery.choose_devices("cuda")
+    assert caught.value.reason == "device-absent"
+
+
+def test_a_machine_with_an_accelerator_leaves_nothing_unsaid():
+    assert battery.not_shown("auto", ("cpu", "mps")) == []
+    assert [outcome.device for outcome in battery.not_shown("auto", ("cpu",))] == ["accelerator"]
+    assert [outcome.device for outcome in battery.not_shown("all", ("cpu", "mps"))] == ["simulated"]
+
+
+def test_a_model_that_cannot_be_made_is_broken_once_and_no_crash(subject, tmp_path):
+    made = []
+
+    def fail():
+        made.append(1)
+        raise ValueError("no such layer\nof this name")
+
+    result = battery.run_battery("cpu", seed=0, folder=tmp_path, subject=subject(fail))
+    statuses = {outcome.check: outcome.status for outcome in result.checks}
+    assert statuses.pop("trains-on-every-device") == "broken"
+    assert set(statuses.values()) == {"not_applicable"}
+    assert len(made) == 1
+    assert result.parameters is None
+    assert result.devices[0].losses == ()
+    assert result.devices[0].name
+    messages = [outcome.message for outcome in result.broken]
+    assert messages == ["Training on cpu raised ValueError: no such layer of this name"]
+
+
+def test_losses_that_are_not_finite_still_give_strict_json(subject, tmp_path):
+    class NeverFinite(WaveformClassifier):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch, batch_idx) * float("nan")
+
+    result = battery.run_battery("cpu", seed=0, folder=tmp_path, subject=subject(NeverFinite))
+    text = json.dumps(result.to_dict(), allow_nan=False)
+    assert json.loads(text)["devices"][0]["losses"][0] is None
+
+
+def test_long_curves_are_thinned_out_and_keep_their_ends(subject, tmp_path):
+    longer = replace(subject(WaveformClassifier), epochs=8)
+    device = battery.run_battery("cpu", seed=0, folder=tmp_path, subject=longer).devices[0]
+    assert device.steps == 48
+    assert len(device.losses) == battery.CURVE_POINTS
+    assert device.losses[-1] < device.losses[0]
