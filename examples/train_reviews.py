@@ -1,0 +1,145 @@
+# Sentiment of product reviews: GRU over word ids. Run: python train_reviews.py reviews.csv
+import argparse
+import csv
+import random
+from collections import Counter
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader, Dataset
+
+
+class Reviews(Dataset):
+    """Reads label,text rows and pads each text to the same number of word ids."""
+
+    def __init__(self, rows, vocabulary, length=24):
+        self.rows = rows
+        self.vocabulary = vocabulary
+        self.length = length
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, index):
+        label, text = self.rows[index]
+        ids = [self.vocabulary.get(word, 1) for word in text.lower().split()][: self.length]
+        ids = [0] * (self.length - len(ids)) + ids
+        return torch.LongTensor(ids), int(label)
+
+
+def read_rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return [(row["label"], row["text"]) for row in csv.DictReader(file)]
+
+
+def build_vocabulary(rows, size=5000):
+    counts = Counter(word for _, text in rows for word in text.lower().split())
+    return {word: number for number, (word, _) in enumerate(counts.most_common(size), start=2)}
+
+
+class Classifier(nn.Module):
+    def __init__(self, words, classes=2, width=64, layers=2):
+        super().__init__()
+        self.layers = layers
+        self.width = width
+        self.embedding = nn.Embedding(words, width, padding_idx=0)
+        self.scale = torch.sqrt(torch.tensor(float(width)))
+        self.recurrent = nn.GRU(width, width, num_layers=layers, batch_first=True)
+        self.heads = [nn.Linear(width, width), nn.Linear(width, classes)]
+        self.dropout = nn.Dropout(0.2)
+
+    def forward(self, ids):
+        hidden = torch.zeros(self.layers, ids.size(0), self.width)
+        x = self.embedding(ids) * self.scale
+        _, hidden = self.recurrent(x, hidden)
+        x = self.dropout(hidden[-1])
+        for head in self.heads:
+            x = head(F.relu(x))
+        return F.softmax(x, dim=-1)
+
+
+def train(args):
+    rows = read_rows(args.data)
+    random.shuffle(rows)
+    split = int(0.8 * len(rows))
+    vocabulary = build_vocabulary(rows[:split])
+    train_loader = DataLoader(Reviews(rows[:split], vocabulary), batch_size=args.batch_size, shuffle=True)
+    test_loader = DataLoader(Reviews(rows[split:], vocabulary), batch_size=args.batch_size)
+
+    model = Classifier(len(vocabulary) + 2).cuda()
+    if args.resume:
+        model.load_state_dict(torch.load(args.resume))
+    criterion = nn.CrossEntropyLoss()
+    optimizer = torch.optim.Adam(model.parameters(), lr=args.lr)
+    scaler = torch.cuda.amp.GradScaler()
+
+    history = []
+    for epoch in range(args.epochs):
+        model.train()
+        total = 0
+        for step, (ids, labels) in enumerate(train_loader):
+            ids = ids.cuda()
+            labels = labels.cuda()
+            with torch.cuda.amp.autocast():
+                logits = model.forward(ids)
+                loss = criterion(logits, labels)
+            scaler.scale(loss).backward()
+            clip_grad_norm_(model.parameters(), 1.0)
+            scaler.step(optimizer)
+            scaler.update()
+            total += loss
+            history.append(loss.item())
+            print(f"epoch {epoch} step {step}: {loss.item():.4f}")
+            torch.cuda.empty_cache()
+        accuracy = evaluate(model, test_loader)
+        print(f"epoch {epoch}: loss {total / len(train_loader):.4f}, accuracy {accuracy:.3f}")
+        if accuracy >= args.target:
+            break
+    torch.save(model.state_dict(), args.output)
+    return history
+
+
+def evaluate(model, loader):
+    model.eval()
+    correct, seen = 0, 0
+    for ids, labels in loader:
+        ids, labels = ids.cuda(), labels.cuda()
+        predicted = model(ids).argmax(dim=-1)
+        correct += (predicted == labels).sum().item()
+        seen += len(labels)
+    return correct / max(seen, 1)
+
+
+def freeze_embedding(model, rate):
+    model.embedding.weight.data *= rate
+    model.embedding.weight.requires_grad = False
+
+
+def predict(model, vocabulary, texts):
+    rows = [("0", text) for text in texts]
+    loader = DataLoader(Reviews(rows, vocabulary), batch_size=32)
+    scores = []
+    with torch.no_grad:
+        for ids, _ in loader:
+            output = model(ids.to("cuda"))
+            scores.append(output.numpy())
+    return np.concatenate(scores)
+
+
+def make_parser():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("data")
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--batch-size", type=int, default=32)
+    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--target", type=float, default=0.95)
+    parser.add_argument("--resume")
+    parser.add_argument("--output", default="reviews.pt")
+    return parser
+
+
+if __name__ == "__main__":
+    train(make_parser().parse_args())
