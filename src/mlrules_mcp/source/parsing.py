@@ -34,7 +34,8 @@ def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
     errors: list[Diagnostic] = []
     while True:
         try:
-            return _parse_code("\n".join(lines) if errors else source.code), errors
+            tree = _parse_code("\n".join(lines) if errors else source.code)
+            return tree, sorted(errors, key=lambda diagnostic: diagnostic.line or 0)
         except SyntaxError as error:
             starts = starts or _statement_starts(source)
             line = min(max(error.lineno or 1, 1), len(lines))
@@ -84,6 +85,7 @@ def _statement_starts(source: SourceFile) -> list[int]:
 
 
 def _indent(text: str) -> int:
+    text = text.lstrip("\f")  # a form feed at the margin counts for nothing
     return len(text) - len(text.lstrip())
 
 

@@ -14,7 +14,7 @@ MAX_BYTES = 2_000_000
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 # The indentation of the first line with code: blank lines and comments may stand anywhere.
-_FIRST_INDENT = re.compile(r"(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*([ \t\f]*)[^\s#]")
+_FIRST_INDENT = re.compile(r"(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*\f*([ \t]*)[^\s#]")
 
 
 class UnreadableSource(Exception):
