@@ -1,0 +1,1 @@
+"""Use gradient accumulation and mixed precision for large models."""
