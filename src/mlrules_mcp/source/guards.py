@@ -68,6 +68,8 @@ class Guards(Values):
         match block[-1]:
             case ast.Return() | ast.Raise() | ast.Continue() | ast.Break():
                 return True
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr="skipTest"))):
+                return True
             case ast.Expr(value=ast.Call(func=func)):
                 return self.qualified_name(func) in _EXIT_CALLS
         return False
