@@ -1,4 +1,4 @@
-"""The sixth layer of a Module: training loops, and where gradients are made, cleared, applied or switched off."""
+"""The seventh layer of a Module: training loops, and where gradients are made, cleared, applied or switched off."""
 
 from __future__ import annotations
 

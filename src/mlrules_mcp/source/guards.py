@@ -1,4 +1,4 @@
-"""The fifth layer of a Module: under which conditions a node runs."""
+"""The sixth layer of a Module: under which conditions a node runs."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ class Module(Gradients):
     """One source file as checks see it. It is parsed and walked once; facts are computed when asked for.
 
     The facts come in layers, each a class in a file of its own that builds on the one before:
-    Tree (nodes, parents, text), Scopes (bindings), Names (qualified names), Values (values of variables,
-    classes), Guards (conditions) and Gradients (training loops, no-grad regions).
+    Tree (nodes, parents, text), Scopes (bindings), Flow (which bindings reach a use), Names (qualified names),
+    Values (values of variables, classes), Guards (conditions) and Gradients (training loops, no-grad regions).
 
     Attributes:
         diagnostics: the syntax errors; where there are any, the tree is what parses around them.

@@ -1,4 +1,4 @@
-"""The third layer of a Module: what a name or a dotted expression stands for, through imports and aliases."""
+"""The fourth layer of a Module: what a name or a dotted expression stands for, through imports and aliases."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import builtins
 import re
 from functools import cached_property, lru_cache
 
-from mlrules_mcp.source.scopes import Binding, Scopes
+from mlrules_mcp.source.flow import Flow
+from mlrules_mcp.source.scopes import Binding
 
 # What these names mean when a snippet leaves its imports out: the conventions of the libraries' own documentation.
 _CONVENTIONS = {
@@ -46,8 +47,8 @@ _BUILTINS = frozenset(dir(builtins))
 _DEEPEST = 20
 
 
-class Names(Scopes):
-    """Scopes that resolve names to what they stand for."""
+class Names(Flow):
+    """Flow that resolves names to what they stand for."""
 
     def qualified_name(self, node: ast.AST) -> str | None:
         """The full dotted name of what an expression refers to: `torch.nn.Linear` for `N.Linear`.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import cached_property
 from typing import TypeAlias, TypeVar
 
 from mlrules_mcp.findings import Location, Span
@@ -17,6 +16,7 @@ Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.arg | ast.alias 
 
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_RUN_LATER = frozenset({*FUNCTIONS, ast.Lambda, ast.ClassDef})
 
 N = TypeVar("N", bound=ast.AST)
 
@@ -42,14 +42,24 @@ _NOT_NODES = frozenset(
 )
 
 
+# Where the fields of a node stand in the text, for the types that list them in another order.
+_IN_TEXT_ORDER: dict[type[ast.AST], tuple[str, ...]] = {
+    ast.FunctionDef: ("decorator_list", "type_params", "args", "returns", "body"),
+    ast.AsyncFunctionDef: ("decorator_list", "type_params", "args", "returns", "body"),
+    ast.ClassDef: ("decorator_list", "type_params", "bases", "keywords", "body"),
+    ast.IfExp: ("body", "test", "orelse"),
+    ast.arguments: ("posonlyargs", "args", "defaults", "vararg", "kwonlyargs", "kw_defaults", "kwarg"),
+}
+
+
 def _child_fields(node_type: type[ast.AST]) -> tuple[str, ...]:
+    """The fields that hold nodes, the last first, as a stack wants them."""
     if issubclass(node_type, _NO_CHILDREN):
         return ()
     names = ("names",) if issubclass(node_type, (ast.Import, ast.ImportFrom)) else ()
     fields = tuple(name for name in node_type._fields if name not in _NOT_NODES) + names
-    if issubclass(node_type, FUNCTIONS):
-        fields = ("decorator_list", *(name for name in fields if name != "decorator_list"))
-    return tuple(reversed(fields))
+    ordered = _IN_TEXT_ORDER.get(node_type, fields)
+    return tuple(name for name in reversed(ordered) if name in fields)
 
 
 _CHILD_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
@@ -90,7 +100,10 @@ class Tree:
                     push(value)
 
     def nodes(self, *types: type[N]) -> list[N]:
-        """All nodes of exactly these types; of one type in the order of the text."""
+        """All nodes of exactly these types; of one type in the order of the text.
+
+        Within one call or one dictionary, positional arguments and keys come before keywords and values.
+        """
         if len(types) == 1:
             return self._by_type.get(types[0], [])  # type: ignore[return-value]
         return [node for node_type in types for node in self._by_type.get(node_type, [])]  # type: ignore[misc]
@@ -118,11 +131,13 @@ class Tree:
         their bodies run at another time.
         """
         roots = [root] if isinstance(root, ast.AST) else list(root)
+        closed = frozenset() if into_functions else _RUN_LATER
         stack = roots[::-1]
+        entered = set(roots)
         while stack:
             node = stack.pop()
             yield node
-            if not into_functions and isinstance(node, (*FUNCTIONS, ast.Lambda, ast.ClassDef)) and node not in roots:
+            if node.__class__ in closed and node not in entered:
                 continue
             for field in _CHILD_FIELDS[node.__class__]:
                 value = getattr(node, field)
@@ -162,11 +177,9 @@ class Tree:
         loops: list[Loop] = []
         child = node
         for ancestor in self.ancestors(node):
-            if isinstance(ancestor, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
+            if ancestor.__class__ in _RUN_LATER:
                 break
-            if isinstance(ancestor, LOOPS) and (
-                child in ancestor.body or (isinstance(ancestor, ast.While) and child is ancestor.test)
-            ):
+            if isinstance(ancestor, LOOPS) and _repeats(ancestor, child):
                 loops.append(ancestor)
             child = ancestor
         return loops
@@ -197,11 +210,16 @@ class Tree:
     def text(self, node: ast.expr | ast.stmt) -> str:
         """The source text of a node."""
         span = Span.of(node)
-        lines = self._line_bytes[span.line - 1 : span.end_line]
-        lines = [*lines[:-1], lines[-1][: span.end_column]]
-        lines[0] = lines[0][span.column :]
-        return b"\n".join(lines).decode("utf-8", "surrogatepass")
+        lines = self.source.lines[span.line - 1 : span.end_line]
+        if len(lines) == 1 and lines[0].isascii():
+            return lines[0][span.column : span.end_column]
+        encoded = [line.encode("utf-8", "surrogatepass") for line in lines]
+        encoded[-1] = encoded[-1][: span.end_column]
+        encoded[0] = encoded[0][span.column :]
+        return b"\n".join(encoded).decode("utf-8", "surrogatepass")
 
-    @cached_property
-    def _line_bytes(self) -> list[bytes]:
-        return [line.encode("utf-8", "surrogatepass") for line in self.source.lines]
+
+def _repeats(loop: Loop, child: ast.AST) -> bool:
+    if isinstance(loop, ast.While):
+        return child is loop.test or child not in loop.orelse
+    return child is not loop.iter and child is not loop.target and child not in loop.orelse

@@ -1,4 +1,4 @@
-"""The fourth layer of a Module: values of variables, local classes, their bases and attributes."""
+"""The fifth layer of a Module: values of variables, local classes, their bases and attributes."""
 
 from __future__ import annotations
 
