@@ -14,6 +14,11 @@ _MODEL_NAME = re.compile(
     r"backbone|unet|resnet|vae|autoencoder|lstm|gru|rnn|cnn|mlp|transformer|seq2seq|gpt|bert)\d?$)|"
     r"^(net_?)?[GD](_\w+)?$|[a-z](Net|Model|Network)$"
 )
+# Libraries whose models are no nn.Modules.
+_OTHER_PACKAGES = frozenset(
+    "MNN builtins catboost cv2 flax jax keras lightgbm mxnet numpy onnxruntime openvino paddle sklearn statsmodels "
+    "tensorflow tensorrt tflite_runtime xgboost".split()
+)
 
 
 def is_model(module: Module, expression: ast.expr) -> bool:
@@ -25,7 +30,8 @@ def is_model(module: Module, expression: ast.expr) -> bool:
         case ast.Name() | ast.Attribute():
             if module.is_instance(expression, MODULE):
                 return True
-            return bool(_MODEL_NAME.search(last_name(expression) or "")) and not _is_function(module, expression)
+            called_like_a_model = bool(_MODEL_NAME.search(last_name(expression) or ""))
+            return called_like_a_model and not _is_something_else(module, expression)
         case ast.Subscript(value=value):
             return is_model(module, value)
         case ast.Call():
@@ -33,11 +39,23 @@ def is_model(module: Module, expression: ast.expr) -> bool:
     return False
 
 
-def _is_function(module: Module, expression: ast.expr) -> bool:
-    """Whether a name is defined or imported rather than assigned: a function, a class or a package."""
-    if not isinstance(expression, ast.Name):
-        return module.qualified_name(expression) is not None
-    return any(b.kind in ("definition", "import") for b in module.bindings_in_scope(expression))
+def _is_something_else(module: Module, expression: ast.expr) -> bool:
+    """Whether a name is a function, a class or a package, or an object of a class that is no `nn.Module`."""
+    if module.qualified_name(expression) is not None:
+        return True
+    if isinstance(expression, ast.Name):
+        kinds = {binding.kind for binding in module.bindings_in_scope(expression)}
+        if kinds & {"definition", "import"}:
+            return True
+    return any(isinstance(o, ast.Call) and _makes_something_else(module, o) for o in module.origins(expression))
+
+
+def _makes_something_else(module: Module, call: ast.Call) -> bool:
+    name = module.qualified_name(call.func)
+    if name is not None:
+        return name.partition(".")[0] in _OTHER_PACKAGES
+    cls = module.local_class(call.func)
+    return cls is not None and not any(ast.unparse(base) != "object" for base in cls.bases)
 
 
 def runs_model(module: Module, expression: ast.expr | None) -> bool:
