@@ -10,13 +10,17 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS, Function
 
 _DEVICE_WORD = re.compile(
-    r"cuda|gpu|device|accelerator|nvidia|(?<![a-z])(cpu|mps|xpu|npu|hip|rocm|nccl)(?![a-z])", re.IGNORECASE
+    r"cuda|gpu|device|nvidia|accelerator|(?<![a-z])(cpu|mps|xpu|npu|hip|rocm|nccl)(?![a-z])", re.IGNORECASE
 )
-_GPU_WORD = re.compile(r"cuda|gpu|triton|nccl", re.IGNORECASE)
+_GPU_WORD = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)", re.IGNORECASE)
+_TEST_OR_BENCHMARK = re.compile(
+    r"(^|/)(tests?(_\w+)?|testing|benchmarks?)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
+)
 _CUDA_STRING = re.compile(r"cuda(:|$)")
 _CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
 _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
 _DEEPEST = 3
+_LARGEST_CHOICE = 6  # statements in the branches of an `if` that may be one choice between two devices
 
 # Packages that do nothing without CUDA.
 _CUDA_PACKAGES = frozenset(
@@ -70,6 +74,8 @@ def asks_device(module: Module, expression: ast.expr, *, depth: int = _DEEPEST) 
     """
     for node in ast.walk(expression):
         match node:
+            case ast.Name(id="accelerator") | ast.Attribute(value=ast.Name(id="self"), attr="accelerator"):
+                continue  # what scripts with Accelerate call the object that everything goes through
             case (
                 ast.Name(id=str() as word)
                 | ast.Attribute(attr=str() as word)
@@ -122,7 +128,7 @@ def _chooses_device(module: Module, node: ast.AST) -> Iterator[bool]:
     child = node
     for ancestor in module.ancestors(node):
         match ancestor:
-            case ast.If(body=body, orelse=orelse):
+            case ast.If(body=body, orelse=orelse) if len(body) + len(orelse) <= _LARGEST_CHOICE:
                 yield (child in body and _names_cpu(orelse)) or (child in orelse and _names_cpu(body))
             case ast.IfExp(body=body, orelse=orelse):
                 yield (child is body and _names_cpu([orelse])) or (child is orelse and _names_cpu([body]))
@@ -156,7 +162,8 @@ def _is_marked(module: Module, node: ast.AST) -> bool:
     """Whether decorators around a node, or marks of its tests, speak of devices."""
     for around in (node, *module.ancestors(node)):
         if isinstance(around, (*FUNCTIONS, ast.ClassDef)) and any(
-            asks_device(module, decorator) for decorator in around.decorator_list
+            asks_device(module, decorator) and not _is_of_torch(module, decorator)
+            for decorator in around.decorator_list
         ):
             return True
         if isinstance(around, ast.ClassDef | ast.Module):
@@ -165,6 +172,11 @@ def _is_marked(module: Module, node: ast.AST) -> bool:
                     case ast.Assign(targets=[ast.Name(id="pytestmark")], value=value) if asks_device(module, value):
                         return True
     return False
+
+
+def _is_of_torch(module: Module, decorator: ast.expr) -> bool:
+    target = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return (module.qualified_name(target) or "").startswith("torch.")
 
 
 def _is_called_guarded(module: Module, function: Function | None, depth: int) -> bool:
@@ -204,10 +216,10 @@ def _is_main_block(node: ast.AST | None) -> bool:
 def is_cuda_only(module: Module, node: ast.AST) -> bool:
     """Whether a node belongs to code that is about CUDA itself, so that it can't be written for other devices.
 
-    The module imports a package that needs CUDA; its outermost function or class uses CUDA graphs, streams, events
-    or kernels, or is named for the GPU; or the process group is NCCL's.
+    The module is a test or a benchmark (by its path), or imports a package that needs CUDA; its outermost function
+    or class uses CUDA graphs, streams, events or kernels, or is named for the GPU; or the process group is NCCL's.
     """
-    if _needs_cuda_package(module) or _joins_nccl(module):
+    if is_test_or_benchmark(module) or _needs_cuda_package(module) or _joins_nccl(module):
         return True
     unit: ast.AST = module.tree
     for ancestor in module.ancestors(node):
@@ -221,6 +233,11 @@ def is_cuda_only(module: Module, node: ast.AST) -> bool:
         and not any(asks_device(module, guard.test) for guard in module.guards(call))
         for call in module.calls(*_CUDA_CALL_NAMES)
     )
+
+
+def is_test_or_benchmark(module: Module) -> bool:
+    """Whether a module is a test or a benchmark by its path: such code picks the devices it is for."""
+    return bool(_TEST_OR_BENCHMARK.search(module.source.path.lower().replace("\\", "/")))
 
 
 def _unit(module: Module, node: ast.AST) -> ast.AST:
