@@ -1,0 +1,1 @@
+"""Runs checks over sources: findings in order, suppressions and fixes."""
