@@ -7,8 +7,8 @@ import builtins
 import re
 from functools import cached_property, lru_cache
 
+from mlrules_mcp.source.bindings import Binding, bound_names, start
 from mlrules_mcp.source.flow import Flow
-from mlrules_mcp.source.scopes import Binding
 
 # What these names mean when a snippet leaves its imports out: the conventions of the libraries' own documentation.
 _CONVENTIONS = {
@@ -41,9 +41,20 @@ _REEXPORTS = (
     (re.compile(r"^torch\.functional\.(?=\w+$)"), "torch."),
     (re.compile(r"^(sklearn\.\w+)\._\w+\.(?=[A-Za-z])"), r"\1."),
 )
-_STAR_CAPITALISED = frozenset({"torch.nn", "torch.optim", "torch.utils.data", "torch.optim.lr_scheduler"})
-_STAR_LOWER = frozenset({"torch", "torch.nn.functional", "torch.nn.init"})
+# What `from module import *` brings, as far as a name's first letter and a few exceptions tell.
+_STAR_CAPITALISED = {
+    "torch.nn": {"functional", "init", "parallel", "utils"},
+    "torch.optim": {"lr_scheduler"},
+    "torch.optim.lr_scheduler": set(),
+    "torch.utils.data": {"random_split", "default_collate"},
+}
+_STAR_LOWER = {"torch": {"Tensor", "Generator", "Size"}, "torch.nn.functional": set(), "torch.nn.init": set()}
+_LIBRARIES = frozenset({"torch", "sklearn", "lightning", "pytorch_lightning", "torchvision", "numpy"})
 _BUILTINS = frozenset(dir(builtins))
+# Builtins that torch and numpy define as well.
+_SHADOWED = frozenset({"abs", "all", "any", "max", "min", "pow", "range", "round", "sum"})
+_NAMELESS: frozenset[str | None] = frozenset({None})
+_MOST_MEANINGS = 4
 _DEEPEST = 20
 
 
@@ -53,56 +64,92 @@ class Names(Flow):
     def qualified_name(self, node: ast.AST) -> str | None:
         """The full dotted name of what an expression refers to: `torch.nn.Linear` for `N.Linear`.
 
-        Follows imports, aliases (`Dense = nn.Linear`), star imports and rebinding. None for anything else:
-        a local function, a variable with another value, an attribute of a call's result.
+        Follows imports, aliases (`Dense = nn.Linear`), star imports and rebinding. A fallback for a failed import
+        does not count beside the import. None for anything else: a local function, a variable with another
+        value or with several, an attribute of a call's result.
         """
         if not isinstance(node, ast.Name | ast.Attribute):
             return None
-        if node in self._qualified:
-            return self._qualified[node]
-        attributes: list[str] = []
-        base: ast.expr = node
-        while isinstance(base, ast.Attribute):
-            attributes.append(base.attr)
-            base = base.value
-        resolved = self._resolve(base, 0) if isinstance(base, ast.Name) else None
-        if resolved is not None and attributes:
-            resolved = ".".join((resolved, *reversed(attributes)))
-        name = canonical(resolved) if resolved is not None else None
-        self._qualified[node] = name
-        return name
+        if node not in self._qualified:
+            names = self._names_of(node)
+            self._qualified[node] = next(iter(names)) if len(names) == 1 else None
+        return self._qualified[node]
 
     @cached_property
     def _qualified(self) -> dict[ast.AST, str | None]:
         return {}
 
-    def _resolve(self, name: ast.Name, depth: int) -> str | None:
-        if name.id not in self.bindings:
-            return self._unbound(name.id)
-        if (target := self._only_imported.get(name.id)) is not None:
-            return target
-        if not self.bindings_in_scope(name):
-            return self._unbound(name.id)
-        targets = {self._target(binding, depth) for binding in self.reaching(name)}
-        targets.discard("")
-        return targets.pop() if len(targets) == 1 else None
+    def _names_of(self, node: ast.expr) -> frozenset[str | None]:
+        """All that a dotted expression may stand for; None in it is something that has no name."""
+        attributes: list[str] = []
+        base = node
+        while isinstance(base, ast.Attribute):
+            attributes.append(base.attr)
+            base = base.value
+        if not isinstance(base, ast.Name):
+            return _NAMELESS
+        meanings = self._meanings(base)
+        if not attributes:
+            return frozenset(name and canonical(name) for name in meanings)
+        rest = ".".join(reversed(attributes))
+        return frozenset(name and canonical(f"{name}.{rest}") for name in meanings)
 
-    def _target(self, binding: Binding, depth: int) -> str | None:
-        """What a binding makes its name stand for; an empty text for a placeholder (`x = None`)."""
+    def _meanings(self, name: ast.Name) -> frozenset[str | None]:
+        if (imported := self._only_imported.get(name.id)) is not None:
+            return imported
+        if name.id not in self.bindings:
+            return frozenset({self._unbound(name.id)})
+        if name.id not in self._may_stand_for_something and not self._unbound(name.id):
+            return _NAMELESS
+        if name not in self._known_meanings:
+            if self._following == _DEEPEST:
+                return _NAMELESS
+            self._following += 1
+            self._known_meanings[name] = frozenset()  # what a name gets from itself adds nothing
+            self._known_meanings[name] = self._find_meanings(name)
+            self._following -= 1
+        return self._known_meanings[name]
+
+    @cached_property
+    def _known_meanings(self) -> dict[ast.Name, frozenset[str | None]]:
+        return {}
+
+    _following = 0
+
+    def _find_meanings(self, name: ast.Name) -> frozenset[str | None]:
+        bindings = self.bindings_in_scope(name)
+        if not bindings:
+            return frozenset({self._unbound(name.id)})
+        meanings: set[str | None] = set()
+        for binding in self.reaching(name):
+            if not self._is_fallback(binding, bindings):
+                meanings |= self._target(binding)
+            if len(meanings) > _MOST_MEANINGS:
+                break
+        return frozenset(meanings)
+
+    def _target(self, binding: Binding) -> frozenset[str | None]:
+        """What a binding makes its name stand for; nothing for a placeholder (`x = None`)."""
         match binding:
             case Binding(kind="import", node=ast.alias() as alias):
-                return self._imported(alias)
-            case Binding(kind="assignment", value=ast.Constant(value=None)):
-                return ""
-            case Binding(kind="assignment", value=ast.Name() | ast.Attribute() as value) if depth < _DEEPEST:
-                attributes: list[str] = []
-                base: ast.expr = value
-                while isinstance(base, ast.Attribute):
-                    attributes.append(base.attr)
-                    base = base.value
-                resolved = self._resolve(base, depth + 1) if isinstance(base, ast.Name) else None
-                return ".".join((resolved, *reversed(attributes))) if resolved else None
-        return None
+                return frozenset({self._imported(alias)})
+            case Binding(kind="assignment", value=ast.Constant(value=None) | ast.Name(id="object")):
+                return frozenset()
+            case Binding(kind="assignment", value=ast.Name() | ast.Attribute() as value):
+                return self._names_of(value)
+        return _NAMELESS
+
+    def _is_fallback(self, binding: Binding, others: list[Binding]) -> bool:
+        """Whether a binding stands in for an import that failed: `except ImportError: tqdm = list`."""
+        if binding.kind == "import" or len(others) == 1:
+            return False
+        for ancestor in self.ancestors(binding.node):
+            if ancestor is binding.scope:
+                return False
+            if isinstance(ancestor, ast.ExceptHandler):
+                attempt = self._parents[ancestor]
+                return any(other.kind == "import" and self.is_inside(other.node, attempt) for other in others)
+        return False
 
     def _imported(self, alias: ast.alias) -> str:
         statement = self._parents[alias]
@@ -112,37 +159,51 @@ class Names(Flow):
         return alias.name if alias.asname else alias.name.partition(".")[0]
 
     @cached_property
-    def _only_imported(self) -> dict[str, str]:
+    def _only_imported(self) -> dict[str, frozenset[str | None]]:
         """The names that every binding of the module imports as the same thing: most of those that matter."""
-        found: dict[str, str] = {}
-        for name, bindings in self.bindings.items():
-            if all(binding.kind == "import" for binding in bindings):
-                targets = {self._target(binding, 0) for binding in bindings}
-                visible = any(binding.scope is self.tree for binding in bindings)
-                if len(targets) == 1 and visible and (target := targets.pop()):
-                    found[name] = target
+        found: dict[str, frozenset[str | None]] = {}
+        for name in {bound for alias in self.nodes(ast.alias) for bound in bound_names(alias)}:
+            aliases = [node for node in self._binders[name] if isinstance(node, ast.alias)]
+            if len(aliases) == len(self._binders[name]):
+                targets = frozenset(map(self._imported, aliases))
+                if len(targets) == 1 and any(self.scope(alias) is self.tree for alias in aliases):
+                    found[name] = frozenset(targets)
         return found
+
+    @cached_property
+    def _may_stand_for_something(self) -> frozenset[str]:
+        """The names that are imported, or assigned another name, somewhere."""
+        names = {bound for alias in self.nodes(ast.alias) for bound in bound_names(alias)}
+        assigned = [(target, node.value) for node in self.nodes(ast.Assign) for target in node.targets]
+        assigned += [(node.target, node.value) for node in self.nodes(ast.AnnAssign) if node.value]
+        assigned += [(node.target, node.value) for node in self.nodes(ast.NamedExpr)]
+        for target, value in assigned:
+            match value:
+                case ast.Name() | ast.Attribute() | ast.Tuple() | ast.List():
+                    names.update(name.id for name in _names_in(target))
+        return frozenset(names)
 
     def _unbound(self, name: str) -> str | None:
         if name in _CONVENTIONS:
             return _CONVENTIONS[name]
-        if name in _BUILTINS and not (self._star_imports and name in {"all", "any", "max", "min", "sum", "abs"}):
-            return f"builtins.{name}"
         for module in self._star_imports:
-            capitalised = name[:1].isupper()
-            if (capitalised and module in _STAR_LOWER) or (not capitalised and module in _STAR_CAPITALISED):
-                continue
-            return f"{module}.{name}"
+            if _may_define(module, name):
+                return f"{module}.{name}"
         return f"builtins.{name}" if name in _BUILTINS else None
 
     @cached_property
     def _star_imports(self) -> list[str]:
-        """The modules whose names are all imported, the last first: what a later one defines hides an earlier's."""
-        return [
+        """The modules whose names are all imported, in the order in which they are asked for a name.
+
+        What a later import defines hides an earlier one's, but which names a library defines is known better
+        than those of a project's own modules, so libraries come first.
+        """
+        modules = [
             "." * statement.level + (statement.module or "")
             for statement in reversed(self.nodes(ast.ImportFrom))
             if any(alias.name == "*" for alias in statement.names)
         ]
+        return sorted(modules, key=lambda module: module.partition(".")[0] not in _LIBRARIES)
 
     @cached_property
     def imported_packages(self) -> frozenset[str]:
@@ -174,11 +235,10 @@ class Names(Flow):
     def _called_aliases(self) -> dict[str, str]:
         """Names that stand for something called otherwise: `tl` -> `load` after `from torch import load as tl`."""
         aliases: dict[str, str] = {}
-        for name, bindings in self.bindings.items():
-            for binding in bindings:
-                if binding.kind == "import" or isinstance(binding.value, ast.Attribute | ast.Name):
-                    target = self._target(binding, 0)
-                    if target and target.rpartition(".")[2] != name:
+        for name in self._may_stand_for_something:
+            for binding in self.bindings[name]:
+                for target in sorted(filter(None, self._target(binding))):
+                    if target.rpartition(".")[2] != name:
                         aliases[name] = target.rpartition(".")[2]
         return aliases
 
@@ -202,7 +262,28 @@ class Names(Flow):
         """All calls of something whose last name part is one of these (see `called_name`)."""
         if len(names) == 1:
             return self._calls_by_name.get(names[0], [])
-        return [call for name in names for call in self._calls_by_name.get(name, [])]
+        calls = [call for name in names for call in self._calls_by_name.get(name, ())]
+        return sorted(calls, key=start)
+
+
+def _names_in(target: ast.expr) -> list[ast.Name]:
+    match target:
+        case ast.Name():
+            return [target]
+        case ast.Tuple(elts=items) | ast.List(elts=items):
+            return [name for item in items for name in _names_in(item)]
+    return []
+
+
+def _may_define(module: str, name: str) -> bool:
+    """Whether a star import of a module may bring a name."""
+    if name in _BUILTINS:
+        return name in _SHADOWED and module in {"torch", "numpy"}
+    if module in _STAR_CAPITALISED:
+        return name[:1].isupper() or name in _STAR_CAPITALISED[module]
+    if module in _STAR_LOWER:
+        return not name[:1].isupper() or name in _STAR_LOWER[module]
+    return True
 
 
 @lru_cache(maxsize=4096)
