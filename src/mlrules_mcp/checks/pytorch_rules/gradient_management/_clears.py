@@ -1,0 +1,103 @@
+"""Where gradients are cleared."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mlrules_mcp.checks.pytorch_rules.gradient_management._updates import Update, inside
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.gradients import last_name
+from mlrules_mcp.source.values import OPTIMIZER
+
+_CLEARS = re.compile(r"(zero|clear|reset)_?(\w*_)?grad|post_accumulate_grad_hook", re.IGNORECASE)
+_KEEPS_GRADIENTS = re.compile(
+    r"lr|learning|rate|sched|warm|log|save|checkpoint|ckpt|state|print|report|clip|norm|unscale|step|len|float|str",
+    re.IGNORECASE,
+)
+
+
+def clears(update: Update, module: Module) -> Iterator[ast.AST]:
+    """What clears the gradients of an update, is called as if it did, or makes an optimizer, so perhaps parameters."""
+    for clear in module.gradient_clears:
+        if not isinstance(clear, ast.Call):
+            yield clear
+    for attribute in module.nodes(ast.Attribute):
+        if _CLEARS.search(attribute.attr) and not _is_another(attribute.value, update, module):
+            yield attribute
+    for name in module.nodes(ast.Name):
+        if _CLEARS.search(name.id):
+            yield name
+    for assign in module.nodes(ast.Assign):
+        if _is_new_optimizer(assign, module):
+            yield assign
+
+
+def _is_new_optimizer(assign: ast.Assign, module: Module) -> bool:
+    if not isinstance(assign.value, ast.Call) or module.called_name(assign.value) == "optimizers":
+        return False
+    return any(map(module.is_optimizer, assign.targets))
+
+
+def _is_another(optimizer: ast.expr, update: Update, module: Module) -> bool:
+    """Whether an optimizer is seen to have none of the parameters of the one that is stepped."""
+    if update.by_hand or ast.unparse(optimizer) == ast.unparse(update.target):
+        return False
+    ours, theirs = owners(update.target, module), owners(optimizer, module)
+    return bool(ours and theirs) and not any(
+        f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.") for one in ours for other in theirs
+    )
+
+
+def owners(optimizer: ast.expr, module: Module) -> set[str]:
+    """The models whose parameters an optimizer was made with; empty if they can't all be seen."""
+    owners: set[str] = set()
+    for origin in module.origins(optimizer):
+        if not isinstance(origin, ast.Call) or not origin.args or not module.is_instance(origin, OPTIMIZER):
+            return set()
+        here = {
+            ast.unparse(call.func.value)
+            for call in ast.walk(origin.args[0])
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and "parameters" in call.func.attr
+        }
+        if not here:
+            return set()
+        owners |= here
+    return owners
+
+
+def cleared(region: ast.AST, update: Update, clear_sites: list[ast.AST], module: Module) -> bool:
+    """Whether what a region repeats clears the gradients of an update, or may do so.
+
+    Args:
+        clear_sites: the sites (see `sites`) of what clears the gradients of the update (see `clears`).
+    """
+    if update.by_hand and _is_bound_in(region, update.target, module):
+        return True
+    return inside(region, clear_sites, module) or _may_clear(region, update, module)
+
+
+def _is_bound_in(region: ast.AST, target: ast.expr, module: Module) -> bool:
+    """Whether each turn of a loop has a new tensor."""
+    roots = [name for name in ast.walk(target) if isinstance(name, ast.Name)]
+    return any(
+        binding.kind != "augmented" and module.is_inside(binding.node, region)
+        for root in roots
+        for binding in module.bindings_in_scope(root)
+    )
+
+
+def _may_clear(region: ast.AST, update: Update, module: Module) -> bool:
+    """Whether a function from elsewhere is given the optimizer and may clear the gradients."""
+    text = ast.unparse(update.target)
+    for call in module.walk(region, into_functions=True):
+        if not isinstance(call, ast.Call):
+            continue
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if any(isinstance(value, ast.Name | ast.Attribute) and ast.unparse(value) == text for value in given):
+            name = module.qualified_name(call.func) or ""
+            known = name.startswith(("torch.", "builtins.")) or module.local_function(call) is not None
+            if not known and not _KEEPS_GRADIENTS.search(last_name(call.func) or ""):
+                return True
+    return False
