@@ -101,7 +101,7 @@ class Gradients(Guards):
         """What runs once for each batch: the innermost loops that compute or apply gradients, the functions
         without a loop of their own that such a loop calls to do it, and `training_step` of a LightningModule."""
         regions: set[ast.AST] = set()
-        gradient_calls = self.backward_calls or self.optimizer_steps
+        gradient_calls = self.backward_calls or self.optimizer_steps or self._scaler_calls
         for call in gradient_calls:
             loop = self.enclosing_loop(call)
             if loop is not None:
@@ -113,6 +113,17 @@ class Gradients(Guards):
             if function.name == "training_step" and cls is not None and self.is_subclass(cls, LIGHTNING_MODULE):
                 regions.add(function)
         return frozenset(regions)
+
+    @cached_property
+    def _scaler_calls(self) -> list[ast.Call]:
+        """Calls of timm's kind, which compute and apply gradients at once: `loss_scaler(loss, optimizer)`."""
+        return [
+            call
+            for call in self.nodes(ast.Call)
+            if len(call.args) > 1
+            and _SCALER_NAME.search(last_name(call.func) or "")
+            and self.is_optimizer(call.args[1])
+        ]
 
     def _calling_loops(self, function: Function) -> Iterator[ast.AST]:
         for call in self.calls(function.name):
