@@ -1,0 +1,395 @@
+"""What the checks of device-agnostic code share: which values in a module's methods lie on the model's device."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.gradients import STEP_METHODS
+from mlrules_mcp.source.names import argument
+from mlrules_mcp.source.scopes import Binding
+from mlrules_mcp.source.tree import Function
+from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
+
+# What a tensor has and a number has not.
+_TENSOR_MEMBERS = frozenset(
+    "abs argmax bmm chunk clamp contiguous cpu cuda detach device dim dtype expand expand_as exp flatten float gather "
+    "is_cuda log long masked_fill matmul mean mul ndim new_empty new_full new_ones new_tensor new_zeros norm numel "
+    "permute pow repeat requires_grad reshape scatter shape sigmoid size softmax split sqrt squeeze sum tanh to "
+    "transpose type_as unbind unfold unsqueeze view view_as".split()
+)
+# Members of a tensor, or of a batch of tensors, that are no tensors.
+_NOT_TENSORS = frozenset(
+    "shape device dtype ndim is_cuda requires_grad layout names nbytes itemsize is_sparse is_leaf grad_fn training "
+    "keys values items num_graphs num_nodes num_edges batch_size".split()
+)
+_COUNT = re.compile(
+    r"^(n|num|max|min|is|has|len)_|_(size|len|length|dim|dims|shape|id|name)$|^(size|len|length|dim)s?$"
+)
+# Methods whose result is no tensor, or one on the CPU.
+HOST_METHODS = frozenset(
+    "cpu numpy tolist item size dim numel nelement ndimension stride get_device element_size storage_offset type "
+    "is_contiguous is_floating_point data_ptr keys items values __len__".split()
+)
+FACTORIES = frozenset(
+    f"torch.{name}"
+    for name in "arange as_tensor empty eye from_numpy full linspace logspace ones rand randint randn randperm tensor "
+    "tril_indices triu_indices zeros hann_window hamming_window blackman_window bartlett_window kaiser_window".split()
+)
+LEGACY_FACTORIES = frozenset(
+    f"torch.{name}Tensor" for name in ("", "Float", "Double", "Half", "Long", "Int", "Short", "Byte", "Bool")
+)
+_NO_TENSOR_RESULT = frozenset(
+    "torch.is_tensor torch.numel torch.is_floating_point torch.is_complex torch.device torch.Size torch.is_nonzero "
+    "torch.equal torch.allclose torch.manual_seed torch.get_default_dtype torch.finfo torch.iinfo torch.load".split()
+)
+_TENSOR_NAMESPACES = frozenset({"torch", "torch.nn.functional", "torch.linalg", "torch.fft", "torch.special"})
+_MODEL_MAKERS = ("torchvision.models.", "timm.", "segmentation_models_pytorch.", "torchmetrics.", "torch_geometric.nn.")
+_WEIGHTLESS = re.compile(
+    r"(ReLU6?|LeakyReLU|ELU|SELU|CELU|GELU|SiLU|Mish|GLU|Tanh|Sigmoid|Softmax(2d|in)?|LogSoftmax|Softplus|Softsign|"
+    r"Hardtanh|Hardswish|Hardsigmoid|Softshrink|Hardshrink|Tanhshrink|Threshold|LogSigmoid|Identity|Flatten|Unflatten|"
+    r"Upsample|UpsamplingNearest2d|UpsamplingBilinear2d|PixelShuffle|PixelUnshuffle|ChannelShuffle|Fold|Unfold|"
+    r"CosineSimilarity|PairwiseDistance|(Adaptive|Fractional)?(Max|Avg)(Un)?[Pp]ool[123]d|LPPool[12]d|"
+    r"(Reflection|Replication|Zero|Constant|Circular)Pad[123]d|"
+    r"(L1|MSE|SmoothL1|Huber|KLDiv|PoissonNLL|GaussianNLL|CosineEmbedding|MarginRanking|HingeEmbedding|SoftMargin|"
+    r"TripletMargin|CTC|MultiLabelMargin)Loss)$"
+)
+_NUMBER_TYPE = re.compile(r"(typing\.)?(Optional\[)?(int|float|bool|str|torch\.(Size|dtype|device))\b|None$")
+
+
+def is_tensor_function(name: str | None) -> bool:
+    """Whether a qualified name is a function of tensors: `torch.cat`, `torch.nn.functional.relu`."""
+    package, _, last = (name or "").rpartition(".")
+    return package in _TENSOR_NAMESPACES and last[:1].islower() and name not in _NO_TENSOR_RESULT
+
+
+def is_weightless(name: str | None) -> bool:
+    """Whether a class of `torch.nn` never has parameters or buffers: `torch.nn.ReLU`, `torch.nn.MSELoss`."""
+    package, _, last = (name or "").rpartition(".")
+    return package == "torch.nn" and bool(_WEIGHTLESS.match(last))
+
+
+class ModelTensors:
+    """The methods of a file's `nn.Module` classes that run on the model's device, and the tensors in them."""
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self._reached: dict[ast.ClassDef, frozenset[Function]] = {}
+        self._on_model: dict[ast.expr, bool] = {}
+        self._modules: dict[ast.expr, bool] = {}
+
+    def model_methods(self, cls: ast.ClassDef) -> frozenset[Function]:
+        """The methods that a module runs for each batch: its step methods and what they call through `self`."""
+        if cls not in self._reached:
+            self._reached[cls] = frozenset(self._reachable(cls))
+        return self._reached[cls]
+
+    def _reachable(self, cls: ast.ClassDef) -> set[Function]:
+        module = self.module
+        if not module.is_subclass(cls, MODULE):
+            return set()
+        reached: set[Function] = set()
+        pending = [method for name in sorted(STEP_METHODS) if (method := module.method(cls, name))]
+        while pending:
+            method = pending.pop()
+            if method in reached or method.name == "__init__":
+                continue
+            reached.add(method)
+            for node in module.walk(method.body, into_functions=True):
+                match node:
+                    case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
+                        if called := module.method(cls, attribute):
+                            pending.append(called)
+        return reached
+
+    def model_class(self, node: ast.AST) -> ast.ClassDef | None:
+        """The class for which a node runs on the model's device; None where it runs elsewhere."""
+        cls = self.module.enclosing_class(node)
+        if cls is not None and self.module.enclosing_function(node) in self.model_methods(cls):
+            return cls
+        return None
+
+    def on_model(self, expression: ast.expr) -> bool:
+        """Whether a value is seen to be a tensor on the model's device, or a collection that holds such tensors.
+
+        What a step method is given, what the module's layers return, its parameters and buffers, and what is
+        computed from these.
+        """
+        if expression not in self._on_model:
+            self._on_model[expression] = False  # what is computed from itself alone is no evidence
+            self._on_model[expression] = self._is_on_model(expression)
+        return self._on_model[expression]
+
+    def _is_on_model(self, expression: ast.expr) -> bool:
+        match expression:
+            case ast.Name():
+                return any(self._binding_on_model(binding) for binding in self.module.reaching(expression))
+            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
+                return self._is_registered(expression, attribute)
+            case ast.Attribute(value=value, attr=attribute):
+                if attribute in {"weight", "bias"} and self.is_layer(value):
+                    return True
+                return attribute not in _NOT_TENSORS and not _COUNT.search(attribute) and self.on_model(value)
+            case ast.Call():
+                return self._call_on_model(expression)
+            case ast.BinOp(left=left, right=right):
+                return self.on_model(left) or self.on_model(right)
+            case ast.Compare(left=left, comparators=others, ops=operators):
+                if any(isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in operators):
+                    return False
+                return any(map(self.on_model, (left, *others)))
+            case ast.IfExp(body=body, orelse=orelse):
+                return self.on_model(body) or self.on_model(orelse)
+            case ast.Tuple(elts=parts) | ast.List(elts=parts):
+                return any(map(self.on_model, parts))
+            case ast.UnaryOp(operand=value, op=ast.USub() | ast.Invert() | ast.UAdd()):
+                return self.on_model(value)
+            case (
+                ast.Subscript(value=value)
+                | ast.Starred(value=value)
+                | ast.NamedExpr(value=value)
+                | ast.ListComp(elt=value)
+                | ast.GeneratorExp(elt=value)
+            ):
+                return self.on_model(value)
+        return False
+
+    def _binding_on_model(self, binding: Binding) -> bool:
+        match binding:
+            case Binding(kind="parameter", node=ast.arg() as arg):
+                return self.is_tensor_parameter(arg, binding.value)
+            case Binding(kind="loop", value=ast.Call(func=ast.Name(id="enumerate"), args=[first, *_]), index=index):
+                return index == 1 and self.on_model(first)
+            case Binding(kind="loop", value=ast.Call(func=ast.Name(id="zip"), args=args), index=int() as index):
+                return index < len(args) and self.on_model(args[index])
+            case Binding(kind="assignment" | "unpacking" | "augmented" | "loop", value=ast.expr() as value):
+                return self.on_model(value)
+        return False
+
+    def is_tensor_parameter(self, arg: ast.arg, default: ast.expr | None) -> bool:
+        """Whether a parameter of a model method is a tensor on the model's device.
+
+        That of a step method is one where it is annotated or used like a tensor, or is a Lightning batch; that of a
+        method which a step method calls, where such a tensor is passed for it.
+        """
+        function = self.module.enclosing_function(arg)
+        cls = self.model_class(function.body[0]) if function else None
+        if function is None or cls is None or arg in (function.args.vararg, function.args.kwarg):
+            return False
+        if arg is function.args.args[0] or arg.arg == "batch_idx":
+            return False
+        if isinstance(default, ast.Constant) and default.value is not None:
+            return False
+        annotation = ast.unparse(arg.annotation) if arg.annotation is not None else ""
+        if _NUMBER_TYPE.match(annotation):
+            return False
+        if function.name not in STEP_METHODS:
+            return any(map(self.on_model, self._passed_for(arg, function)))
+        if function.name.endswith("_step") and self.module.is_subclass(cls, LIGHTNING_MODULE):
+            return function.args.args[1:2] == [arg]
+        return "Tensor" in annotation or any(map(self._shows_tensor, self.uses(arg.arg, function)))
+
+    def _passed_for(self, arg: ast.arg, function: Function) -> Iterator[ast.expr]:
+        """What the methods of a class pass for a parameter of another."""
+        for call in self.module.calls(function.name):
+            if self.module.local_function(call) is function:
+                for parameter, value in passed_arguments(call, function):
+                    if parameter is arg:
+                        yield value
+
+    def _shows_tensor(self, use: ast.Name) -> bool:
+        parent = self.module.parent(use)
+        match parent:
+            case ast.Attribute(attr=attribute):
+                return attribute in _TENSOR_MEMBERS
+            case ast.Call(func=func, args=args) if use in args:
+                name = self.module.qualified_name(func)
+                if is_tensor_function(name):
+                    return args[0] is use and name not in FACTORIES
+                return self.is_layer(func)
+        return False
+
+    def uses(self, name: str, function: ast.AST) -> Iterator[ast.Name]:
+        """Every place in a function that reads a variable."""
+        for use in self._loads.get(name, ()):
+            if self.module.is_inside(use, function):
+                yield use
+
+    @property
+    def _loads(self) -> dict[str, list[ast.Name]]:
+        if not hasattr(self, "_loads_by_name"):
+            self._loads_by_name: dict[str, list[ast.Name]] = {}
+            for name in self.module.nodes(ast.Name):
+                if isinstance(name.ctx, ast.Load):
+                    self._loads_by_name.setdefault(name.id, []).append(name)
+        return self._loads_by_name
+
+    def _is_registered(self, expression: ast.expr, attribute: str) -> bool:
+        """Whether `self.<attribute>` is a parameter or a buffer of the class around it."""
+        module = self.module
+        cls = module.enclosing_class(expression)
+        if cls is None or not module.is_subclass(cls, MODULE):
+            return False
+        if any(module.is_call_to(v, "torch.nn.Parameter", "torch.nn.Buffer") for v in self.assigned(cls, attribute)):
+            return True
+        return any(
+            isinstance(first := argument(call, "name", 0), ast.Constant) and first.value == attribute
+            for call in module.calls("register_buffer", "register_parameter")
+            if module.enclosing_class(call) is cls
+        )
+
+    def assigned(self, cls: ast.ClassDef, attribute: str) -> list[ast.expr]:
+        """The values that `self.<attribute>` is seen to have, followed through variables."""
+        return [
+            origin for value in self.module.attribute_values(cls, attribute) for origin in self.module.origins(value)
+        ]
+
+    def _call_on_model(self, call: ast.Call) -> bool:
+        module = self.module
+        func = call.func
+        name = module.qualified_name(func)
+        arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+        if is_tensor_function(name):
+            return name not in FACTORIES and any(map(self.on_model, arguments))
+        match func:
+            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
+                cls = module.enclosing_class(call)
+                method = module.method(cls, attribute) if cls else None
+                if method is not None:
+                    return any(map(self.on_model, returned_values(module, method)))
+            case ast.Attribute(attr="forward", value=ast.Call(func=ast.Name(id="super"))):
+                return any(map(self.on_model, arguments))
+            case ast.Attribute(attr="to", value=value):
+                return self.on_model(value) and not goes_to_cpu(module, call)
+            case ast.Attribute(value=value, attr=attribute) if name is None and not self.is_layer(func):
+                return attribute not in HOST_METHODS and self.on_model(value)
+        return self.is_layer(func) or (
+            name is None and self._is_unseen_member(func) and any(map(self.on_model, arguments))
+        )
+
+    def _is_unseen_member(self, func: ast.expr) -> bool:
+        """Whether it is `self.<attribute>` that a class got from outside: a backbone, most likely."""
+        match func:
+            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
+                cls = self.module.enclosing_class(func)
+                return cls is not None and bool(self.module.attribute_values(cls, attribute))
+        return False
+
+    def is_layer(self, expression: ast.expr) -> bool:
+        """Whether a value is seen to be a module: `self` of one, a layer in its attributes or in a list of layers."""
+        if expression not in self._modules:
+            self._modules[expression] = False
+            self._modules[expression] = any(map(self._is_layer, self.module.origins(expression)))
+        return self._modules[expression]
+
+    def has_weights(self, layer: ast.expr) -> bool:
+        """Whether a layer may have parameters or buffers: all but the activations, losses and such of `torch.nn`."""
+        return any(not self._is_weightless(origin) for origin in self.module.origins(layer))
+
+    def _is_weightless(self, origin: ast.expr) -> bool:
+        return isinstance(origin, ast.Call) and is_weightless(self.module.qualified_name(origin.func))
+
+    def _is_layer(self, origin: ast.expr) -> bool:
+        module = self.module
+        match origin:
+            case ast.Name(id="self"):
+                cls = module.enclosing_class(origin)
+                return cls is not None and module.is_subclass(cls, MODULE)
+            case ast.Name():
+                return any(
+                    binding.kind == "loop" and binding.value is not None and self._yields_layers(binding)
+                    for binding in module.reaching(origin)
+                )
+            case ast.Subscript(value=value) | ast.ListComp(elt=value):
+                return self.is_layer(value)
+            case ast.List(elts=parts) | ast.Tuple(elts=parts):
+                return any(map(self.is_layer, parts))
+            case ast.Call() as call:
+                return self._makes_layer(call)
+        return False
+
+    def _yields_layers(self, binding: Binding) -> bool:
+        match binding:
+            case Binding(value=ast.Call(func=ast.Name(id="enumerate"), args=[first, *_]), index=1):
+                return self.is_layer(first)
+            case Binding(value=ast.Call(func=ast.Name(id="zip"), args=args), index=int() as index):
+                return index < len(args) and self.is_layer(args[index])
+        return binding.value is not None and self.is_layer(binding.value)
+
+    def _makes_layer(self, call: ast.Call) -> bool:
+        module = self.module
+        if module.is_instance(call, MODULE):
+            return True
+        name = module.qualified_name(call.func) or ""
+        if name.startswith(_MODEL_MAKERS) or name.rpartition(".")[2] == "from_pretrained":
+            return True
+        # self.encoder = Encoder(…), imported from a file that isn't seen
+        inside = module.enclosing_class(call)
+        last = name.rpartition(".")[2]
+        return (
+            inside is not None
+            and module.is_subclass(inside, MODULE)
+            and isinstance(module.parent(call), ast.Assign)
+            and last[:1].isupper()
+            and not last.endswith(("Config", "Params", "Args", "Scheduler", "Tokenizer", "Processor"))
+            and not name.startswith(("torch.", "builtins.", "numpy.", "collections."))
+            and name.partition(".")[0] not in {"omegaconf", "pathlib", "lightning"}
+        )
+
+
+@lru_cache(maxsize=2)
+def model_tensors(module: Module) -> ModelTensors:
+    """The model tensors of a file, shared by the checks that ask for them."""
+    return ModelTensors(module)
+
+
+def returned_values(module: Module, function: Function) -> list[ast.expr]:
+    """What a function's own `return` statements return."""
+    return [
+        node.value
+        for node in module.walk(function.body)
+        if isinstance(node, ast.Return) and node.value is not None and module.enclosing_function(node) is function
+    ]
+
+
+def passed_arguments(call: ast.Call, method: Function) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """The parameters of a method and what a call `self.method(…)` is seen to pass for them."""
+    positional = [*method.args.posonlyargs, *method.args.args][1:]
+    for arg, value in zip(positional, call.args, strict=False):
+        if isinstance(value, ast.Starred):
+            break
+        yield arg, value
+    by_name = {arg.arg: arg for arg in (*positional, *method.args.kwonlyargs)}
+    for keyword in call.keywords:
+        if keyword.arg in by_name:
+            yield by_name[keyword.arg], keyword.value
+
+
+def goes_to_cpu(module: Module, call: ast.Call) -> bool:
+    """Whether a `.to(…)` names the CPU, and nothing else."""
+    device = argument(call, "device", 0)
+    return device is not None and is_cpu(module, device)
+
+
+def is_cpu(module: Module, device: ast.expr) -> bool:
+    """Whether a device is the CPU wherever the code runs: `"cpu"`, or a variable that always is."""
+    origins = module.origins(device)
+    for origin in origins:
+        match origin:
+            case ast.Constant(value="cpu"):
+                continue
+            case ast.Call(args=[ast.Constant(value="cpu"), *_]) if module.is_call_to(origin, "torch.device"):
+                continue
+        return False
+    return bool(origins)
+
+
+def is_dtype(module: Module, expression: ast.expr) -> bool:
+    """Whether an argument of `.to(…)` is a dtype rather than a device."""
+    name = module.qualified_name(expression) or ""
+    if name.startswith("torch.") and name.rpartition(".")[2][:1].islower():
+        return True
+    return isinstance(expression, ast.Attribute) and expression.attr == "dtype"
