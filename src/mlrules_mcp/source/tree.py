@@ -125,19 +125,18 @@ class Tree:
         return node is outer or any(ancestor is outer for ancestor in self.ancestors(node))
 
     def walk(self, root: ast.AST | Iterable[ast.AST], *, into_functions: bool = False) -> Iterator[ast.AST]:
-        """A node, or several, and what is below, in the order of the text.
+        """A node, or several (a block), and what is below, in the order of the text.
 
-        Functions, lambdas and classes defined below are yielded, and entered only with `into_functions`:
-        their bodies run at another time.
+        Functions, lambdas and classes defined below or in the block are yielded, and entered only with
+        `into_functions`: their bodies run at another time. One that is given by itself is entered.
         """
         roots = [root] if isinstance(root, ast.AST) else list(root)
         closed = frozenset() if into_functions else _RUN_LATER
         stack = roots[::-1]
-        entered = set(roots)
         while stack:
             node = stack.pop()
             yield node
-            if node.__class__ in closed and node not in entered:
+            if node.__class__ in closed and node is not root:
                 continue
             for field in _CHILD_FIELDS[node.__class__]:
                 value = getattr(node, field)

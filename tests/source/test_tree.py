@@ -1,0 +1,161 @@
+"""Nodes by type, parents, loops around them and their text."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from mlrules_mcp.findings import Location
+from mlrules_mcp.source import Module, SourceFile
+from tests.source.support import call, module_of, name, read
+
+
+def test_nodes_of_one_type_come_in_the_order_of_the_text() -> None:
+    module = module_of(
+        """
+        @a
+        class B(c, d=e):
+            f: g = h
+
+        @i
+        async def j(k: l = m, *n: o, p: q = r) -> s:
+            t if u else v
+            [w for x in y if z]
+        """
+    )
+    names = [node.id for node in module.nodes(ast.Name)]
+    assert names == ["a", "c", "e", "f", "g", "h", "i", "l", "m", "o", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z"]
+
+
+def test_every_node_but_the_module_has_its_parent() -> None:
+    module = module_of("def f(a, *, b=1):\n    with g(a) as h, i:\n        return [j async for j in k if l]\n")
+    for node in ast.walk(module.tree):
+        for child in ast.iter_child_nodes(node):
+            # Contexts and operators are shared by all nodes: they have no parent of their own.
+            if not isinstance(child, ast.expr_context | ast.operator | ast.boolop | ast.unaryop | ast.cmpop):
+                assert module.parent(child) is node
+    assert module.parent(module.tree) is None
+
+
+def test_deep_trees_are_walked_without_recursion() -> None:
+    module = module_of("x = " + "a" + ".b" * 2_000)
+    assert len(module.nodes(ast.Attribute)) == 2_000
+    assert len(list(module.walk(module.tree))) == 2_004
+
+
+def test_walking_yields_functions_and_classes_but_enters_only_those_it_is_given() -> None:
+    module = module_of("def f():\n    a\n    def g():\n        b\n    class C:\n        c\n    lambda: d\n")
+    (function,) = (node for node in module.functions if node.name == "f")
+
+    def names(**options: bool) -> list[str]:
+        return [node.id for node in module.walk(function, **options) if isinstance(node, ast.Name)]
+
+    assert names() == ["a"]
+    assert names(into_functions=True) == ["a", "b", "c", "d"]
+    assert [node.id for node in module.walk(function.body) if isinstance(node, ast.Name)] == ["a"]
+
+
+def test_a_node_repeats_with_the_loops_of_its_own_function() -> None:
+    module = module_of(
+        """
+        for epoch in epochs():
+            while more():
+                inner()
+            else:
+                once()
+            def later():
+                nested()
+            lambda: delayed()
+        else:
+            finished()
+        """
+    )
+    lines = {
+        function: [loop.lineno for loop in module.enclosing_loops(call(module, function))]
+        for function in ("epochs", "more", "inner", "once", "nested", "delayed", "finished")
+    }
+    assert lines == {
+        "epochs": [],
+        "more": [2, 1],
+        "inner": [2, 1],
+        "once": [1],
+        "nested": [],
+        "delayed": [],
+        "finished": [],
+    }
+    loop = module.enclosing_loop(call(module, "inner"))
+    assert isinstance(loop, ast.While)
+    assert module.enclosing_loop(call(module, "finished")) is None
+
+
+def test_a_loop_itself_and_what_it_assigns_to_are_not_repeated_by_it() -> None:
+    module = module_of("for x[i()] in y:\n    pass\n")
+    (loop,) = module.nodes(ast.For)
+    assert module.enclosing_loops(loop) == []
+    assert module.enclosing_loops(call(module, "i")) == []
+
+
+def test_the_enclosing_function_of_a_lambda_is_the_one_around_it() -> None:
+    module = module_of("class A:\n    def f(self):\n        return lambda: inner()\nouter()\n")
+    function = module.enclosing_function(call(module, "inner"))
+    assert function is not None
+    assert function.name == "f"
+    cls = module.enclosing_class(call(module, "inner"))
+    assert cls is not None
+    assert cls.name == "A"
+    assert module.enclosing_function(call(module, "outer")) is None
+    assert module.enclosing_class(call(module, "outer")) is None
+
+
+def test_the_statement_and_the_block_of_a_node() -> None:
+    module = module_of(
+        """
+        try:
+            a()
+        except E:
+            b(); c()
+        else:
+            d()
+        finally:
+            e()
+        match x:
+            case 1:
+                f()
+        """
+    )
+    for function, block in [("a", "a()"), ("b", "b() c()"), ("c", "b() c()"), ("d", "d()"), ("e", "e()"), ("f", "f()")]:
+        statement = module.statement(call(module, function))
+        assert " ".join(module.text(each) for each in module.block(statement)) == block
+    with pytest.raises(ValueError, match="no statement"):
+        module.statement(module.tree)
+
+
+def test_a_node_is_inside_itself_and_what_is_around_it() -> None:
+    module = module_of("if a:\n    b()\nelse:\n    c()\n")
+    (branch,) = module.nodes(ast.If)
+    assert module.is_inside(call(module, "b"), branch)
+    assert module.is_inside(branch, branch)
+    assert not module.is_inside(branch, call(module, "b"))
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_the_text_of_a_node_is_as_it_is_written(line_end: str) -> None:
+    code = line_end.join(['é = f("ä",', "  g( 1 ) )  # comment", "h(ü)", ""])
+    module = Module(SourceFile.from_text(code))
+    assert module.text(call(module, "f")) == 'f("ä",\n  g( 1 ) )'
+    assert module.text(call(module, "g")) == "g( 1 )"
+    assert module.text(call(module, "h")) == "h(ü)"
+
+
+def test_the_location_of_a_node_inside_a_formatted_string_is_its_own() -> None:
+    module = module_of('x = f"é {load(a)!r:>{width}} {b=}" f\'{c["d"]}\'\n')
+    assert module.location(call(module, "load")) == Location(1, 10, 1, 17)
+    assert module.location(name(module, "width")) == Location(1, 22, 1, 27)
+    assert module.location(read(module, 'c["d"]')) == Location(1, 39, 1, 45)
+
+
+def test_a_multi_line_formatted_string_keeps_the_lines_apart() -> None:
+    module = module_of('x = f"""\n  é {load(a)}\n  {save(b)}"""\n')
+    assert module.location(call(module, "load")) == Location(2, 6, 2, 13)
+    assert module.location(call(module, "save")) == Location(3, 4, 3, 11)
