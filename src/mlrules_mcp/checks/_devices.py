@@ -12,10 +12,11 @@ from mlrules_mcp.source.tree import FUNCTIONS, Function
 _DEVICE_WORD = re.compile(
     r"cuda|gpu|device|nvidia|accelerator|(?<![a-z])(cpu|mps|xpu|npu|hip|rocm|nccl)(?![a-z])", re.IGNORECASE
 )
-_GPU_WORD = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)", re.IGNORECASE)
+_CUDA_UNIT = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)|bench|profil|latency|throughput", re.IGNORECASE)
 _TEST_OR_BENCHMARK = re.compile(
     r"(^|/)(tests?(_\w+)?|testing|benchmarks?)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
 )
+_CUDA_PATH = re.compile(r"cuda|(^|[/_-])(triton|tensorrt|trt)([/_.-]|$)")
 _CUDA_STRING = re.compile(r"cuda(:|$)")
 _CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
 _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
@@ -43,7 +44,6 @@ _CUDA_CALLS = frozenset(
         "torch.cuda.nvtx.range_push",
         "torch.cuda.profiler.start",
         "torch.cuda.stream",
-        "torch.cuda.synchronize",
         "torch.utils.cpp_extension.load",
         "torch.utils.cpp_extension.load_inline",
         "torch.utils.cpp_extension.CUDAExtension",
@@ -216,15 +216,18 @@ def _is_main_block(node: ast.AST | None) -> bool:
 def is_cuda_only(module: Module, node: ast.AST) -> bool:
     """Whether a node belongs to code that is about CUDA itself, so that it can't be written for other devices.
 
-    The module is a test or a benchmark (by its path), or imports a package that needs CUDA; its outermost function
-    or class uses CUDA graphs, streams, events or kernels, or is named for the GPU; or the process group is NCCL's.
+    The module is a test or a benchmark, is named for CUDA, or imports a package that needs it; its outermost function
+    or class uses CUDA graphs, streams, events or kernels, or is named for the GPU or for measuring; or the process
+    group is NCCL's.
     """
-    if is_test_or_benchmark(module) or _needs_cuda_package(module) or _joins_nccl(module):
+    if is_test_or_benchmark(module) or _CUDA_PATH.search(module.source.path.lower()):
+        return True
+    if _needs_cuda_package(module) or _joins_nccl(module):
         return True
     unit: ast.AST = module.tree
     for ancestor in module.ancestors(node):
         if isinstance(ancestor, (*FUNCTIONS, ast.ClassDef)):
-            if _GPU_WORD.search(ancestor.name):
+            if _CUDA_UNIT.search(ancestor.name):
                 return True
             unit = ancestor
     return any(
@@ -236,8 +239,9 @@ def is_cuda_only(module: Module, node: ast.AST) -> bool:
 
 
 def is_test_or_benchmark(module: Module) -> bool:
-    """Whether a module is a test or a benchmark by its path: such code picks the devices it is for."""
-    return bool(_TEST_OR_BENCHMARK.search(module.source.path.lower().replace("\\", "/")))
+    """Whether a module is a test or a benchmark, by its path or its checks of gradients: it picks its devices."""
+    path = module.source.path.lower().replace("\\", "/")
+    return bool(_TEST_OR_BENCHMARK.search(path)) or bool(module.calls("gradcheck", "gradgradcheck"))
 
 
 def _unit(module: Module, node: ast.AST) -> ast.AST:
