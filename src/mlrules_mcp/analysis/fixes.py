@@ -235,6 +235,10 @@ class _EditTransformer(cst.CSTTransformer):
             before[0] = before[0].with_changes(leading_lines=blank)
             node = node.with_changes(leading_lines=rest)
         statements = [*before, *([node] if kept else []), *after]
+        if statements and not kept:  # what takes a statement's place keeps its comments
+            statements[0] = statements[0].with_changes(leading_lines=node.leading_lines)
+            if isinstance(node, cst.SimpleStatementLine) and isinstance(statements[-1], cst.SimpleStatementLine):
+                statements[-1] = statements[-1].with_changes(trailing_whitespace=node.trailing_whitespace)
         return cst.FlattenSentinel(statements) if statements else cst.RemoveFromParent()
 
     def _edit_suite(self, suite: cst.SimpleStatementSuite, edits: list[Edit]) -> cst.SimpleStatementSuite:
