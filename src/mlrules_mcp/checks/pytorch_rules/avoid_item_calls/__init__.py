@@ -1,0 +1,1 @@
+"""Avoid `.item()` calls in training loops for performance."""

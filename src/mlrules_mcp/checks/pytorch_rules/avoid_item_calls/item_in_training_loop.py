@@ -1,0 +1,414 @@
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mlrules_mcp.checks.check import Bad, Check, Good, safe, suggested
+from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._steps import runs_each_forward, runs_each_step
+from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._tensors import is_on_host
+from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._uses import CONVERSIONS, FETCHES, PRINTS, fetched_tensor, use_of
+from mlrules_mcp.findings import Finding, Fix, Replace, Span
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.gradients import last_name
+from mlrules_mcp.source.values import LIGHTNING_MODULE
+
+_GATHERS = frozenset({"cpu", "numpy", "tolist"})
+_LOSS_WORD = re.compile(r"loss(es)?(_?[a-z\d]{1,3})?$", re.IGNORECASE)
+
+_KEPT = (
+    "Each step waits here until the device has finished, because the value is fetched to the CPU. "
+    "Keep the detached tensor (`total += loss.detach()`) and fetch it once, after the loop."
+)
+_FETCHED = (
+    "Each step waits here until the device has finished, because the value is fetched to the CPU. "
+    "Fetch it every so many steps (`if step % 100 == 0:`), or keep it detached until after the loop."
+)
+_LOGGED = (
+    "Each step waits here until the device has finished, because the value is fetched to the CPU. "
+    "`self.log` takes the tensor itself and detaches it."
+)
+
+
+class ItemInTrainingLoop(Check[ast.Call]):
+    """A value that is fetched from the device in every training step.
+
+    ## What it does
+    Finds `.item()`, `.cpu()`, `.numpy()`, `.tolist()`, `float(loss)` and `print(loss)` in code that runs in every
+    step of a training loop: losses and metrics that are summed up, collected or shown. In a LightningModule it also
+    finds `self.log("loss", loss.item())`.
+
+    ## Why it matters
+    A GPU works through its queue while Python prepares the next step. Fetching a value makes Python wait until the
+    queue is empty, so that the device idles at the beginning of each step.
+
+    ## Do not flag
+    What runs every so many steps, once an epoch, in evaluation, on an error or in a test; values that are already
+    on the CPU (NumPy values, a batch as the loader gives it); values that code off the device needs, such as the
+    actions for an environment. `total += loss` without `.detach()` is worse: it keeps every step's graph.
+
+    ## Fix safety
+    Safe for `self.log`, which detaches the tensor. Suggested for sums and lists: they hold tensors afterwards, so
+    that `.item()` moves to where they are read.
+
+    ## References
+    - https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html#avoid-unnecessary-cpu-gpu-synchronization
+    - https://lightning.ai/docs/pytorch/stable/extensions/logging.html
+    """
+
+    names = FETCHES | CONVERSIONS | PRINTS
+    examples = (
+        Bad(
+            """
+            import torch
+
+            for inputs, targets in loader:
+                optimizer.zero_grad()
+                loss = criterion(model(inputs.to(device)), targets.to(device))
+                loss.backward()
+                optimizer.step()
+                total += «loss.item()»
+            print(total / len(loader))
+            """,
+            suggested_fix="""
+            import torch
+
+            for inputs, targets in loader:
+                optimizer.zero_grad()
+                loss = criterion(model(inputs.to(device)), targets.to(device))
+                loss.backward()
+                optimizer.step()
+                total += loss.detach()
+            print(total / len(loader))
+            """,
+        ),
+        Bad(
+            """
+            import torch
+
+            def train(model, loader, optimizer, device):
+                losses, correct = [], 0
+                for step, (inputs, targets) in enumerate(loader):
+                    inputs, targets = inputs.to(device), targets.to(device)
+                    with torch.autocast(device.type):
+                        output = model(inputs)
+                        loss = torch.nn.functional.cross_entropy(output, targets)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    losses.append(«loss.detach().cpu().item()»)
+                    correct += ‹(output.argmax(dim=1) == targets).sum().item()›
+                return sum(losses), correct
+            """,
+            suggested_fix="""
+            import torch
+
+            def train(model, loader, optimizer, device):
+                losses, correct = [], 0
+                for step, (inputs, targets) in enumerate(loader):
+                    inputs, targets = inputs.to(device), targets.to(device)
+                    with torch.autocast(device.type):
+                        output = model(inputs)
+                        loss = torch.nn.functional.cross_entropy(output, targets)
+                    scaler.scale(loss).backward()
+                    scaler.step(optimizer)
+                    losses.append(loss.detach())
+                    correct += (output.argmax(dim=1) == targets).sum()
+                return sum(losses), correct
+            """,
+        ),
+        Bad(
+            """
+            from torch import nn
+
+            for epoch in range(epochs):
+                bar = tqdm(loader)
+                for batch in bar:
+                    loss = model(**batch).loss
+                    accelerator.backward(loss)
+                    optimizer.step()
+                    bar.set_postfix(loss=«loss.item()»)
+                    writer.add_scalar("loss", ‹float(loss)›, step)
+                    print(f"accuracy {‹accuracy.item()›:.3f}")
+                    ‹print("loss", loss)›
+            """
+        ),
+        Bad(
+            """
+            import numpy as np
+            import torch
+
+            def train_step(model, batch, targets):
+                loss = criterion(model(batch), targets)
+                loss.backward()
+                optimizer.step()
+                return «loss.item()»
+
+            while step < last_step:
+                train_step(model, *next(batches))
+                step += 1
+            """
+        ),
+        Bad(
+            """
+            import numpy as np
+            import torch
+            from sklearn.metrics import f1_score
+
+            for inputs, targets in loader:
+                output = model(inputs.cuda())
+                loss = criterion(output, targets.cuda())
+                loss.backward()
+                predicted = «output.argmax(dim=1).cpu().numpy()»
+                accuracy = np.mean(predicted == targets.numpy())
+                if rank == 0:
+                    logger.info("loss %.3f", ‹loss.item()›)
+            """
+        ),
+        Bad(
+            """
+            import lightning as L
+
+            class Classifier(L.LightningModule):
+                def training_step(self, batch, batch_idx):
+                    loss = self.loss(self(batch[0]), batch[1])
+                    self.log("loss", «loss.item()», prog_bar=True)
+                    return loss
+
+                def validation_step(self, batch, batch_idx):
+                    error, gap = self.errors(batch)
+                    self.log_dict({"error": «error.detach().cpu().item()», "gap": ‹(error - gap).item()›})
+            """,
+            safe_fix="""
+            import lightning as L
+
+            class Classifier(L.LightningModule):
+                def training_step(self, batch, batch_idx):
+                    loss = self.loss(self(batch[0]), batch[1])
+                    self.log("loss", loss, prog_bar=True)
+                    return loss
+
+                def validation_step(self, batch, batch_idx):
+                    error, gap = self.errors(batch)
+                    self.log_dict({"error": error, "gap": error - gap})
+            """,
+        ),
+        Bad(
+            """
+            import torch
+            from torch import nn
+
+            class Quantizer(nn.Module):
+                def forward(self, x):
+                    distance = torch.cdist(x, self.codes.weight)
+                    self.distances.append(«distance.min().item()»)
+                    return distance.argmin(dim=1)
+            """,
+            suggested_fix="""
+            import torch
+            from torch import nn
+
+            class Quantizer(nn.Module):
+                def forward(self, x):
+                    distance = torch.cdist(x, self.codes.weight)
+                    self.distances.append(distance.min().detach())
+                    return distance.argmin(dim=1)
+            """,
+        ),
+        Good(
+            """
+            import torch
+
+            for epoch in range(epochs):
+                total = torch.zeros((), device=device)
+                for step, batch in enumerate(loader):
+                    loss = model(batch.to(device)).mean()
+                    loss.backward()
+                    optimizer.step()
+                    total += loss.detach()
+                    if step % log_every == 0:
+                        print(f"step {step}: {loss.item():.3f}")
+                print(f"epoch {epoch}: {total.item() / len(loader):.3f}")
+            """,
+            "fetched every so many steps, and once an epoch",
+        ),
+        Good(
+            """
+            for batch in loader:
+                loss = model(batch.to(device)).mean()
+                loss.backward()
+                total += loss
+            """,
+            "worse, and another check's matter: it keeps every step's graph",
+        ),
+        Good(
+            """
+            import torch
+
+            for epoch in range(200):
+                loss = criterion(model(features), targets)
+                loss.backward()
+                history.append(loss.item())
+
+            def train():
+                loss = criterion(model(data.x, data.edge_index), data.y)
+                loss.backward()
+                optimizer.step()
+                return float(loss)
+
+            for epoch in range(1, 201):
+                print(epoch, train())
+            """,
+            "one step is one epoch",
+        ),
+        Good(
+            """
+            import torch
+
+            def evaluate(model, loader):
+                correct = 0
+                with torch.no_grad():
+                    for inputs, targets in loader:
+                        correct += (model(inputs.cuda()).argmax(1) == targets.cuda()).sum().item()
+                return correct
+
+            def train(model, loader):
+                for inputs, targets in loader:
+                    criterion(model(inputs), targets).backward()
+                return evaluate(model, loader)
+            """,
+            "evaluation",
+        ),
+        Good(
+            """
+            import numpy as np
+            import torch
+
+            for lengths, inputs in loader:
+                longest = lengths.max().item()
+                start = torch.randint(0, 10, (1,)).item()
+                share = np.mean(inputs.numpy()).item()
+                loss = model(inputs[:, start:].cuda()).mean()
+                loss.backward()
+                for name, value in metrics.items():
+                    value.reset()
+            """,
+            "on the CPU already: a batch as the loader gives it, a random number made there, a NumPy value",
+        ),
+        Good(
+            """
+            import torch
+
+            for step in range(total_steps):
+                actions = torch.argmax(network(observations), dim=1)
+                actions = actions.cpu().numpy()
+                observations, rewards, done, info = environment.step(actions)
+                kept = scores[: counts.max().item()]
+                loss = temporal_difference(kept, rewards)
+                loss.backward()
+            """,
+            "an environment and a size need the value",
+        ),
+        Good(
+            """
+            import torch
+
+            for batch in loader:
+                try:
+                    loss = model(batch).mean()
+                    loss.backward()
+                except RuntimeError:
+                    print("failed at loss", loss.item())
+                    raise
+                if loss.item() > limit:
+                    break
+            """,
+            "an error; a condition is `branch-on-tensor`",
+        ),
+        Good(
+            """
+            def test_loss_falls():
+                losses = []
+                for _ in range(10):
+                    loss = model(inputs).mean()
+                    loss.backward()
+                    losses.append(loss.item())
+                assert losses[-1] < losses[0]
+            """,
+            "a test",
+        ),
+    )
+
+    def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
+        if not module.step_regions and "forward" not in module.bindings:
+            return
+        name = module.called_name(node) or ""
+        fetched = fetched_tensor(module, node, name)
+        if fetched is None or is_on_host(module, fetched):
+            return
+        if name in {"item", "float"} and _is_logged(module, node):
+            fix = safe("Log the tensor", Replace(Span.of(node), _text(module, _bare(fetched))))
+            yield self.finding(module, node, _LOGGED, fix=fix)
+        elif not _decides(module, node) and (in_loop := _runs_each_step(module, node)) is not None:
+            use = use_of(module, node)
+            if use == "needed" or (use is None and not (in_loop and _is_worth_a_word(name, fetched))):
+                return
+            fix_kept = _kept(module, node, fetched) if use == "kept" and name in {"item", "float"} else None
+            yield self.finding(module, node, _KEPT if use == "kept" else _FETCHED, fix=fix_kept)
+
+
+def _runs_each_step(module: Module, node: ast.AST) -> bool | None:
+    """True in each step of a training loop, False in each call of `forward`, None elsewhere."""
+    if runs_each_step(module, node):
+        return True
+    return False if runs_each_forward(module, node) else None
+
+
+def _is_worth_a_word(name: str, fetched: ast.expr) -> bool:
+    """Whether fetching a value can be told to be avoidable without knowing what becomes of it: it is one number."""
+    return name not in _GATHERS or bool(_LOSS_WORD.search(last_name(_bare(fetched)) or ""))
+
+
+def _is_logged(module: Module, call: ast.Call) -> bool:
+    """Whether a call is a value that a LightningModule's `self.log` or `self.log_dict` is given."""
+    parent = module.parent(call)
+    if isinstance(parent, ast.Dict | ast.keyword):
+        parent = module.parent(parent)
+    match parent:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr="log" | "log_dict")):
+            cls = module.enclosing_class(call)
+            return cls is not None and module.is_subclass(cls, LIGHTNING_MODULE)
+    return False
+
+
+def _decides(module: Module, node: ast.expr) -> bool:
+    """Whether a node is part of a condition: that is another matter, see `branch-on-tensor`."""
+    child: ast.AST = node
+    for parent in module.ancestors(node):
+        if isinstance(parent, ast.If | ast.While | ast.IfExp | ast.Assert) and child is parent.test:
+            return True
+        if isinstance(child, ast.stmt):
+            return False
+        child = parent
+    return False
+
+
+def _kept(module: Module, call: ast.Call, fetched: ast.expr) -> Fix:
+    bare = _bare(fetched)
+    counted = any(isinstance(node, ast.Compare) for node in ast.walk(bare))
+    text = _text(module, bare) + ("" if counted else ".detach()")
+    return suggested("Keep the detached tensor", Replace(Span.of(call), text))
+
+
+def _bare(fetched: ast.expr) -> ast.expr:
+    """A tensor without the `.detach().cpu()` before the value is taken."""
+    match fetched:
+        case ast.Call(func=ast.Attribute(value=value, attr="detach" | "cpu" | "numpy"), args=[]):
+            return _bare(value)
+        case ast.Attribute(value=value, attr="data"):
+            return _bare(value)
+    return fetched
+
+
+def _text(module: Module, expression: ast.expr) -> str:
+    text = module.text(expression)
+    return text if isinstance(expression, ast.Name | ast.Attribute | ast.Call | ast.Subscript) else f"({text})"

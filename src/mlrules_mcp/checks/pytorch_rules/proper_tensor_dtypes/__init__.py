@@ -1,0 +1,1 @@
+"""Use appropriate tensor dtypes for memory efficiency."""
