@@ -9,7 +9,7 @@ from mlrules_mcp.findings import Diagnostic
 
 @dataclass(slots=True)
 class Collector:
-    """Diagnostics about the rule file `source`, an error where something is left out, a warning where it is guessed."""
+    """Diagnostics about the rule file `source`: errors where something is left out, warnings where it is guessed."""
 
     source: str
     diagnostics: list[Diagnostic] = field(default_factory=list)

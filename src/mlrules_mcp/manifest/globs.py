@@ -1,7 +1,7 @@
 """The one matcher of paths against globs, and when a manifest applies to a file.
 
-wcmatch with these flags agreed with minimatch, which most assistants use, on random and adversarial pairs; fnmatch,
-pathlib and gitignore matching mean other things by the same patterns.
+wcmatch with these flags agreed with minimatch, which most assistants use, on random and adversarial pairs;
+fnmatch, pathlib and gitignore matching mean other things by the same patterns.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from mlrules_mcp.manifest.model import Manifest, Trigger
 
 # The most backtracking that one pattern may ask for on one path: some tenths of a second.
 _MOST_STEPS = 10_000_000
+_LONGEST = 4096
 _DRIVE = re.compile(r"[A-Za-z]:/")
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _REPEAT = re.compile(r"[*+]\((?:([^()]*)\))?")
@@ -28,8 +29,8 @@ _WORD = re.compile(r"[\w.-]+")
 class GlobMatch:
     """Whether a path matches a list of globs.
 
-    `path` is as it was compared, `pattern` the one that decided, `reason` a sentence, `notes` what was done to the
-    path or the patterns beyond plain matching.
+    `path` is as it was compared, `pattern` the one that decided, `reason` a sentence, `notes` what was done to
+    the path or the patterns beyond plain matching.
     """
 
     matched: bool
@@ -43,8 +44,9 @@ class GlobMatch:
 class Scope:
     """What a manifest's trigger and globs say about one file.
 
-    `on`: the rules are in force here. `about`: the globs name this file, or there are none. A manifest that is always
-    on stays on for files that it is not about; one with trigger `model_decision` or `manual` is never on by itself.
+    `on`: the rules are in force here. `about`: the globs name this file, or there are none. A manifest that is
+    always on stays on for files that it is not about; one with trigger `model_decision` or `manual` is never on
+    by itself.
     """
 
     on: bool
@@ -55,7 +57,7 @@ class Scope:
 
 
 def split_patterns(patterns: str | Iterable[str]) -> tuple[str, ...]:
-    """The globs of a comma-separated string, or of several: trimmed, without empty ones; commas in braces stay."""
+    """The globs of a comma-separated string, or of several: trimmed, none empty; commas in braces stay."""
     texts = [patterns] if isinstance(patterns, str) else patterns
     return tuple(part for text in texts for part in _split_commas(text))
 
@@ -63,12 +65,13 @@ def split_patterns(patterns: str | Iterable[str]) -> tuple[str, ...]:
 def explain(path: str, patterns: str | Sequence[str], root: str | None = None) -> GlobMatch:
     r"""Which of `patterns` matches `path`, or why none does.
 
-    `path` may be relative (to `root`) or absolute, with `/` or `\`. A pattern without `/` matches at any depth;
-    one that begins with `!` excludes, whatever its place in the list; patterns that only exclude match all the rest.
-    Never raises: a pattern that cannot be used is skipped, and a note says so.
+    `path` may be relative (to `root`) or absolute, with `/` or `\`. A pattern without `/` matches at any depth.
+    One that begins with `!` excludes, whatever its place in the list; patterns that only exclude match all the
+    rest. Never raises: a pattern that cannot be used is skipped, and a note says so.
     """
     target, is_absolute, notes = _relative(path, root)
-    positive, negative = [], []
+    positive: list[str] = []
+    negative: list[str] = []
     for pattern in split_patterns(patterns):
         excluded = pattern.startswith("!") and not pattern.startswith("!(")
         (negative if excluded else positive).append(pattern)
@@ -132,7 +135,7 @@ def _relative(path: str, root: str | None) -> tuple[str, bool, list[str]]:
         return (
             target.replace("../", ""),
             True,
-            ["the path climbs with .. and there is no root: .. was dropped"],
+            ["the path climbs with .. and there is no root: .. is dropped"],
         )
     base = _clean(root).rstrip("/")
     if not is_absolute:
@@ -165,7 +168,7 @@ def _matches(target: str, pattern: str, is_absolute: bool, notes: list[str]) -> 
     return False
 
 
-class _UnusablePattern(Exception):  # noqa: N818 - never leaves this module
+class _UnusablePattern(Exception):
     pass
 
 
@@ -193,6 +196,8 @@ def _too_costly(target: str, pattern: str) -> str | None:
 
     An upper bound on the ways to spread the folders over `**` and, with groups, the characters over `*`.
     """
+    if max(len(target), len(pattern)) > _LONGEST:
+        return f"it or the path is longer than {_LONGEST:,} characters"
     folders = target.split("/")
     globstars = pattern.count("**") + 1
     alternatives = prod(body.count(",") + 1 for body in _BRACES.findall(pattern))

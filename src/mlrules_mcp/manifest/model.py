@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from mlrules_mcp.findings import Diagnostic, Severity
@@ -19,7 +19,7 @@ class RuleNameError(LookupError):
     """A name that does not stand for one rule; the message says what to write instead."""
 
 
-class UnknownRule(RuleNameError):  # noqa: N818 - reads as what it says: there is no such rule
+class UnknownRule(RuleNameError):
     """No rule has this name; `suggestions` are the closest keys, best first."""
 
     def __init__(self, name: str, suggestions: tuple[str, ...], blocks: tuple[str, ...]) -> None:
@@ -33,7 +33,7 @@ class UnknownRule(RuleNameError):  # noqa: N818 - reads as what it says: there i
         super().__init__(f"there is no rule {name!r}; {hint}")
 
 
-class AmbiguousRule(RuleNameError):  # noqa: N818 - as above
+class AmbiguousRule(RuleNameError):
     """A bare id that several blocks use; `candidates` are their keys in order."""
 
     def __init__(self, name: str, candidates: tuple[str, ...]) -> None:
@@ -57,8 +57,8 @@ class Override:
 class Rule:
     """One rule. `line` is where its item begins in `source`, counted from 1.
 
-    `stated` names the settings that the manifest gave in so many words: a severity that is only the default must
-    not override one that an earlier manifest chose. `overrides` are in the order in which they were applied.
+    `stated` names the settings that the manifest gave in so many words: a severity that is only the default
+    must not override one that an earlier manifest chose. `overrides` are in the order they were applied in.
     """
 
     block: str
@@ -97,6 +97,19 @@ class Block:
     source: str
     rules: tuple[Rule, ...] = ()
     guidance: tuple[Guidance, ...] = ()
+
+
+@dataclass(slots=True)
+class BlockDraft:
+    """A block while it is put together; `block` carries its name and place."""
+
+    block: Block
+    rules: dict[str, Rule] = field(default_factory=dict)
+    guidance: list[Guidance] = field(default_factory=list)
+
+    def finished(self) -> Block:
+        """The block with what has been gathered."""
+        return replace(self.block, rules=tuple(self.rules.values()), guidance=tuple(self.guidance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,8 +153,8 @@ class RuleCollection:
 class Manifest(RuleCollection):
     """One rule file as it was read; `source` is the label that messages use for it.
 
-    `adjustments` are items without a text of their own: they set the severity of a rule of an earlier manifest or
-    switch it off, and mean nothing until the manifests are merged.
+    `adjustments` are items without a text of their own: they set the severity of a rule of an earlier manifest
+    or switch it off, and mean nothing until the manifests are merged.
     """
 
     source: str
@@ -156,7 +169,7 @@ class Manifest(RuleCollection):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet(RuleCollection):
-    """Several manifests as one: their blocks joined, and each rule with the overrides that later ones made."""
+    """Several manifests as one: their blocks joined, each rule with the overrides that later ones made."""
 
     manifests: tuple[Manifest, ...]
 
