@@ -1,8 +1,8 @@
-"""Characters that a person does not see and an assistant reads: a known way to smuggle instructions into rule files.
+"""Characters that a person does not see and an assistant reads: a known way to smuggle instructions.
 
-The set: control characters, bidirectional controls ("Trojan Source", CVE-2021-42574), zero-width characters, blank
-fillers, variation selectors, tag characters, line separators and lone surrogates. Emoji sequences and the joiners of
-Arabic and Indic writing (RFC 5892, appendix A) use some of them in the open, and are let through.
+The set: control characters, bidirectional controls ("Trojan Source", CVE-2021-42574), zero-width characters,
+blank fillers, variation selectors, tag characters, line separators and lone surrogates. Emoji sequences and
+the joiners of Arabic and Indic writing (RFC 5892, appendix A) use some of them in the open and are let through.
 """
 
 from __future__ import annotations
@@ -53,12 +53,31 @@ def report_hidden(lines: list[str], collector: Collector) -> frozenset[int]:
         more = f" and {len(places) - 1} more" if len(places) > 1 else ""
         collector.error(
             "hidden-unicode",
-            f"hidden character {describe(line[places[0]])}{more}: every rule, bullet, heading or value that this "
-            "line is part of is left out; delete the character, or the line if you did not write it",
+            f"hidden character {describe(line[places[0]])}{more}: every rule, bullet, heading or value that "
+            "this line is part of is left out; delete the character, or the line if you did not write it",
             number,
             places[0] + 1,
         )
     return frozenset(dirty)
+
+
+def report_hidden_in(value: object, what: str, line: int, collector: Collector) -> bool:
+    r"""Whether a text within the JSON value `value` has hidden characters, which escapes such as `\u202e` make.
+
+    Reports it: `what` on `line` is left out.
+    """
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, str) and (places := hidden_characters(part)):
+            message = f"{what} holds the hidden character {describe(part[places[0]])} and is left out; delete it"
+            collector.error("hidden-unicode", message, line)
+            return True
+        if isinstance(part, dict):
+            waiting += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            waiting += part
+    return False
 
 
 def _in_the_open(text: str, place: int) -> bool:
@@ -71,7 +90,7 @@ def _in_the_open(text: str, place: int) -> bool:
             return before in "0123456789#*" and after == _KEYCAP
         return not _SUSPECT.match(before)
     if character in _JOINERS and after:
-        joins_letters = unicodedata.combining(before) == _VIRAMA or _is_arabic(before) and _is_arabic(after)
+        joins_letters = unicodedata.combining(before) == _VIRAMA or (_is_arabic(before) and _is_arabic(after))
         return joins_letters or (character == "\u200d" and _ends_emoji(text, place) and _is_pictograph(after))
     return False
 
