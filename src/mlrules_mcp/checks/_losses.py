@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from mlrules_mcp.source import Module
@@ -198,33 +198,44 @@ class Losses:
     def _find_sources(self) -> tuple[set[Binding], set[str]]:
         """Every binding, and the name of every attribute and unbound variable, that a loss is computed from."""
         module = self._module
+        roots = [*self.roots, *self._kept, *(call.args[0] for call in module.calls("grad") if call.args)]
         bindings: set[Binding] = set()
         names: set[str] = set()
-        functions: set[Function] = set()
-        pending: list[ast.AST] = [*self.roots, *self._kept]
-        pending += [call.args[0] for call in module.calls("grad") if call.args]
-        steps = 0
-        while pending and steps < _MOST_STEPS:
-            node = pending.pop()
-            steps += 1
-            match node:
-                case ast.Name():
-                    reaching = module.reaching(node)
-                    new = [b for b in reaching if b not in bindings]
-                    bindings.update(new)
-                    names.update(() if reaching else (node.id,))
-                    pending.extend(b.value for b in new if b.value is not None)
-                case ast.Attribute(attr=attr):
-                    if attr not in names:
-                        names.add(attr)
-                        pending.extend(o for o in module.origins(node) if o is not node)
-                case ast.Call():
-                    function = module.local_function(node)
-                    if function is not None and function not in functions:
-                        functions.add(function)
-                        pending.extend(_returns(module, function))
-            pending.extend(ast.iter_child_nodes(node))
+        for node in sources(module, roots):
+            if isinstance(node, ast.Name):
+                reaching = module.reaching(node)
+                bindings.update(reaching)
+                names.update(() if reaching else (node.id,))
+            elif isinstance(node, ast.Attribute):
+                names.add(node.attr)
         return bindings, names
+
+
+def sources(module: Module, expressions: Iterable[ast.expr]) -> Iterator[ast.AST]:
+    """Every node that values are computed from, followed back through variables, attributes and local functions."""
+    bindings: set[Binding] = set()
+    attributes: set[str] = set()
+    functions: set[Function] = set()
+    pending: list[ast.AST] = list(expressions)
+    for _ in range(_MOST_STEPS):
+        if not pending:
+            return
+        node = pending.pop()
+        yield node
+        match node:
+            case ast.Name():
+                new = [binding for binding in module.reaching(node) if binding not in bindings]
+                bindings.update(new)
+                pending.extend(binding.value for binding in new if binding.value is not None)
+            case ast.Attribute(attr=attr) if attr not in attributes:
+                attributes.add(attr)
+                pending.extend(origin for origin in module.origins(node) if origin is not node)
+            case ast.Call():
+                function = module.local_function(node)
+                if function is not None and function not in functions:
+                    functions.add(function)
+                    pending.extend(_returns(module, function))
+        pending.extend(ast.iter_child_nodes(node))
 
 
 def carrying_parts(module: Module, expression: ast.expr) -> Iterator[ast.expr]:
