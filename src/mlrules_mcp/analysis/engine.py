@@ -48,28 +48,41 @@ def analyze(source: SourceFile, catalogue: Catalogue, *, report_unused: bool = T
             when only some of the checks run.
     """
     with _paused_collector():
-        module = Module(source)
-        suppressions = Suppressions(module, catalogue)
-        diagnostics = [*module.diagnostics, *suppressions.diagnostics]
-        found: list[Finding] = []
-        for check in catalogue.checks:
-            if not module.uses(check.packages):
-                continue
-            try:
-                found.extend(suppressions.keep(_run(check, module)))
-            except RecursionError:
-                diagnostics.append(_failed(check, source, "the code is nested too deeply for it"))
-            except Exception as error:  # a bug in one check must not cost the user the others' findings
-                diagnostics.append(_failed(check, source, f"{type(error).__name__}: {error}. Please report this"))
-        if report_unused and not module.diagnostics:
-            diagnostics.extend(suppressions.unused())
-        return Analysis(1, tuple(_in_order(_grouped(found, module))), tuple(diagnostics))
+        return _analyze(source, catalogue, report_unused)
+
+
+def _analyze(source: SourceFile, catalogue: Catalogue, report_unused: bool) -> Analysis:
+    # In a function of its own, so that the tree is gone before the collector is back to scan it.
+    module = Module(source)
+    suppressions = Suppressions(module, catalogue)
+    diagnostics = [*module.diagnostics, *suppressions.diagnostics]
+    found: list[Finding] = []
+    for check in catalogue.checks:
+        if not module.uses(check.packages):
+            continue
+        try:
+            found.extend(suppressions.keep(_run(check, module)))
+        except RecursionError:
+            diagnostics.append(_failed(check, source, "the code is nested too deeply for it"))
+        except Exception as error:  # a bug in one check must not cost the user the others' findings
+            diagnostics.append(_failed(check, source, f"{type(error).__name__}: {error}. Please report this"))
+    if report_unused and not module.diagnostics:
+        diagnostics.extend(suppressions.unused())
+    module.forget_facts()
+    return Analysis(1, tuple(_in_order(_grouped(found, module))), tuple(diagnostics))
 
 
 def analyze_files(files: Iterable[Path | Diagnostic], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
     """Run the checks over files. What can't be read becomes a diagnostic; one in the place of a file is kept."""
-    analyses = (_analyze_file(file, catalogue, report_unused) for file in files)
-    return sum(analyses, start=Analysis(0))
+    count = 0
+    findings: list[Finding] = []
+    diagnostics: list[Diagnostic] = []
+    for file in files:
+        analysis = _analyze_file(file, catalogue, report_unused)
+        count += analysis.files
+        findings.extend(analysis.findings)
+        diagnostics.extend(analysis.diagnostics)
+    return Analysis(count, tuple(findings), tuple(diagnostics))
 
 
 def _analyze_file(file: Path | Diagnostic, catalogue: Catalogue, report_unused: bool) -> Analysis:
@@ -95,10 +108,10 @@ def _run(check: AnyCheck, module: Module) -> Iterator[Finding]:
 
 def _grouped(findings: list[Finding], module: Module) -> Iterator[Finding]:
     """One finding for each cause: the same message of one check in one function, with all its places."""
-    groups: dict[tuple[str, str, object], list[Finding]] = {}
+    groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
         function = module.function_at(finding.location.line + module.source.shift)
-        groups.setdefault((finding.check, finding.message, function), []).append(finding)
+        groups.setdefault((finding.check, finding.message, finding.severity, function), []).append(finding)
     for group in groups.values():
         group.sort(key=lambda finding: finding.location)
         first, *rest = group
@@ -110,12 +123,12 @@ def _grouped(findings: list[Finding], module: Module) -> Iterator[Finding]:
 
 
 def _joined_fix(group: list[Finding]) -> Fix | None:
-    fixes = [finding.fix for finding in group]
-    first = fixes[0]
-    if first is None or any(fix is None or fix.applicability != first.applicability for fix in fixes):
-        return first
-    edits = dict.fromkeys(edit for fix in fixes if fix for edit in fix.edits)
-    return replace(first, edits=tuple(edits))
+    """The first fix of a group with the edits of all that are as safe; the others get their turn after it."""
+    fixes = [finding.fix for finding in group if finding.fix]
+    if not fixes:
+        return None
+    edits = dict.fromkeys(edit for fix in fixes if fix.applicability == fixes[0].applicability for edit in fix.edits)
+    return replace(fixes[0], edits=tuple(edits))
 
 
 def _in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import ast
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 
-from mlrules_mcp.catalogue import Catalogue, UnknownSelection
+from mlrules_mcp.catalogue import Catalogue, UnknownSelection, all_checks
 from mlrules_mcp.findings import Diagnostic, Finding, Span
 from mlrules_mcp.source import Module
 
 _COMMENT = re.compile(r"#\s*mlrules:\s*(?P<verb>[\w-]+)\s*(\[(?P<names>[^\]]*)\])?")
+_COMPOUND = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If, ast.For, ast.AsyncFor),
+    *(ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Comment:
+    """A suppression comment; lines count from 1 in the text as given, `checks` None means all."""
+
+    speaks_of: int
+    written_at: int
+    checks: frozenset[str] | None
+    text: str
 
 
 class Suppressions:
@@ -25,41 +43,50 @@ class Suppressions:
         self._module = module
         self._catalogue = catalogue
         self.diagnostics: list[Diagnostic] = []
-        self._comments: list[tuple[int, int, frozenset[str] | None, str]] = []
-        self._used: set[int] = set()
-        if "mlrules:" in module.source.code:
-            self._read()
+        # Most files have no such comment, and for them this is all it costs.
+        found = self._read() if "mlrules:" in module.source.code else ()
+        self._comments = sorted(found, key=lambda comment: comment.speaks_of)
+        self._lines = [comment.speaks_of for comment in self._comments]
+        self._used: set[_Comment] = set()
 
-    def _read(self) -> None:
+    def _read(self) -> Iterator[_Comment]:
+        shift = self._module.source.shift
         for number, text in enumerate(self._module.source.lines, start=1):
             for match in _COMMENT.finditer(text) if "mlrules:" in text else ():
-                if self._in_string(number, len(text[: match.start()].encode())):
+                before = text[: match.start()]
+                if self._in_string(number, len(before.encode("utf-8", "surrogatepass"))):
                     continue
-                line = number - self._module.source.shift
                 if match["verb"] != "ignore":
-                    self._report(
-                        "unknown-suppression",
-                        f"'{match[0]}' is not known; write `# mlrules: ignore[name]`.",
-                        line,
-                    )
+                    message = f"'{match[0]}' is not known; write `# mlrules: ignore[name]`."
+                    self._report("unknown-suppression", message, number - shift)
                     continue
-                speaks_of = self._next_code_line(number) if not text[: match.start()].strip() else number
-                names = match["names"]
-                checks = None if names is None else frozenset(self._checks_named(names, line))
-                self._comments.append((speaks_of - self._module.source.shift, line, checks, match[0]))
+                alone = not before.strip() or before.lstrip().startswith("#")
+                speaks_of = self._next_code_line(number) if alone else number
+                checks = None if match["names"] is None else frozenset(self._named(match["names"], number - shift))
+                yield _Comment(speaks_of - shift, number - shift, checks, match[0])
 
-    def _checks_named(self, names: str, line: int) -> Iterator[str]:
+    def _named(self, names: str, line: int) -> Iterator[str]:
         for name in filter(None, map(str.strip, names.split(","))):
             try:
                 yield from (check.name for check in self._catalogue.named(name))
             except UnknownSelection as error:
-                self._report("unknown-suppression", str(error), line)
+                # A check that is only left out of this catalogue is no mistake.
+                if all(check.name != name for check in all_checks()):
+                    self._report("unknown-suppression", str(error), line)
 
     def _in_string(self, line: int, column: int) -> bool:
+        starts, ends = self._strings
+        before = bisect_right(starts, (line, column))
+        return before > 0 and ends[before - 1] > (line, column)
+
+    @cached_property
+    def _strings(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """The starts of all strings, and for each the furthest end so far: strings may lie in formatted ones."""
         strings: list[ast.expr] = [*self._module.nodes(ast.JoinedStr)]
         strings += [node for node in self._module.nodes(ast.Constant) if isinstance(node.value, str | bytes)]
-        spans = map(Span.of, strings)
-        return any((s.line, s.column) <= (line, column) < (s.end_line, s.end_column) for s in spans)
+        spans = sorted(map(Span.of, strings))
+        ends = accumulate(((span.end_line, span.end_column) for span in spans), max)
+        return [(span.line, span.column) for span in spans], list(ends)
 
     def _next_code_line(self, number: int) -> int:
         for following, text in enumerate(self._module.source.lines[number:], start=number + 1):
@@ -73,24 +100,37 @@ class Suppressions:
     def keep(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """The findings that no comment suppresses."""
         for finding in findings:
-            suppressing = [
-                index
-                for index, (line, _, checks, _) in enumerate(self._comments)
-                if finding.location.line <= line <= finding.location.end_line
-                and (checks is None or finding.check in checks)
-            ]
+            suppressing = list(self._suppressing(finding)) if self._comments else []
             self._used.update(suppressing)
             if not suppressing:
                 yield finding
 
+    def _suppressing(self, finding: Finding) -> Iterator[_Comment]:
+        first = finding.location.line
+        # A finding at a whole loop or function is not spoken of by what stands inside.
+        last = min(finding.location.end_line, self._headers.get(first, finding.location.end_line))
+        for comment in self._comments[bisect_left(self._lines, first) : bisect_right(self._lines, last)]:
+            if comment.checks is None or finding.check in comment.checks:
+                yield comment
+
+    @cached_property
+    def _headers(self) -> dict[int, int]:
+        """The last line of the head of each compound statement, by its first line."""
+        shift = self._module.source.shift
+        return {
+            statement.lineno - shift: max(statement.lineno, statement.body[0].lineno - 1) - shift  # type: ignore[attr-defined]
+            for kind in _COMPOUND
+            for statement in self._module.nodes(kind)
+        }
+
     def unused(self) -> Iterator[Diagnostic]:
         """A diagnostic for each comment that suppressed nothing; to ask for once all findings went through `keep`."""
-        for index, (_, line, checks, text) in enumerate(self._comments):
-            if index not in self._used and (checks is None or checks):
+        for comment in self._comments:
+            if comment not in self._used and comment.checks != frozenset():
                 yield Diagnostic(
                     "unused-suppression",
                     "warning",
                     self._module.source.path,
-                    f"'{text}' suppresses nothing here. Remove it.",
-                    line,
+                    f"'{comment.text}' suppresses nothing here. Remove it.",
+                    comment.written_at,
                 )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from mlrules_mcp.findings import Diagnostic
 from mlrules_mcp.source.gradients import Gradients
 from mlrules_mcp.source.parsing import parse
 from mlrules_mcp.source.reading import SourceFile
+
+T = TypeVar("T")
 
 
 class Module(Gradients):
@@ -23,6 +28,17 @@ class Module(Gradients):
         tree, diagnostics = parse(source)
         self.diagnostics: list[Diagnostic] = diagnostics
         super().__init__(source, tree)
+        self._facts: dict[Callable[[Module], object], object] = {}
+
+    def fact(self, find: Callable[[Module], T]) -> T:
+        """What `find` finds out about this module; found once, however many checks ask."""
+        if find not in self._facts:
+            self._facts[find] = find(self)
+        return self._facts[find]  # type: ignore[return-value]
+
+    def forget_facts(self) -> None:
+        """Drop what `fact` keeps: it may point back to the module, which would then stay in memory."""
+        self._facts.clear()
 
     def uses(self, packages: frozenset[str]) -> bool:
         """Whether the module imports one of these packages; one without any imports (a snippet) may use them all."""

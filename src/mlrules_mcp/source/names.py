@@ -97,7 +97,7 @@ class Names(Flow):
     def _meanings(self, name: ast.Name) -> frozenset[str | None]:
         if (imported := self._only_imported.get(name.id)) is not None:
             return imported
-        if name.id not in self.bindings:
+        if name.id not in self._binders:
             return frozenset({self._unbound(name.id)})
         if name.id not in self._may_stand_for_something and not self._unbound(name.id):
             return _NAMELESS
@@ -236,7 +236,7 @@ class Names(Flow):
         """Names that stand for something called otherwise: `tl` -> `load` after `from torch import load as tl`."""
         aliases: dict[str, str] = {}
         for name in self._may_stand_for_something:
-            for binding in self.bindings[name]:
+            for binding in self._bindings_of(name):
                 for target in sorted(filter(None, self._target(binding))):
                     if target.rpartition(".")[2] != name:
                         aliases[name] = target.rpartition(".")[2]

@@ -60,7 +60,7 @@ class Scopes(Tree):
             function = next((outer for outer in self.ancestors(function) if isinstance(outer, FUNCTIONS)), None)
         return function
 
-    @cached_property
+    @property
     def bindings(self) -> Mapping[str, list[Binding]]:
         """Every binding of the module by name, in the order of the text; read when a name is asked for."""
         return _Bindings(self)
@@ -77,9 +77,15 @@ class Scopes(Tree):
                 binders[bound].append(node)
         return dict(binders)
 
-    def _read_bindings(self, name: str) -> list[Binding]:
-        found = (read_binding(node, name, self._parents, self._binding_scope) for node in self._binders[name])
-        return sorted((binding for binding in found if binding is not None), key=lambda binding: binding.end)
+    def _bindings_of(self, name: str) -> list[Binding]:
+        if name not in self._known_bindings:
+            found = (read_binding(node, name, self._parents, self._binding_scope) for node in self._binders[name])
+            self._known_bindings[name] = sorted(filter(None, found), key=lambda binding: binding.end)
+        return self._known_bindings[name]
+
+    @cached_property
+    def _known_bindings(self) -> dict[str, list[Binding]]:
+        return {}
 
     def _binding_scope(self, node: ast.AST, name: str) -> Scope:
         """The scope of the variable that a name means at a node, if it is bound there."""
@@ -130,7 +136,7 @@ class Scopes(Tree):
     def _bindings_by_scope(self, name: str) -> dict[Scope, list[Binding]]:
         if name not in self._by_scope:
             scopes: defaultdict[Scope, list[Binding]] = defaultdict(list)
-            for binding in self.bindings[name]:
+            for binding in self._bindings_of(name):
                 scopes[binding.scope].append(binding)
             self._by_scope[name] = dict(scopes)
         return self._by_scope[name]
@@ -144,25 +150,22 @@ class _Bindings(Mapping[str, list[Binding]]):
     """The bindings of a module by name, each name's read at its first use."""
 
     def __init__(self, scopes: Scopes) -> None:
-        self._names = scopes._binders
-        self._read = scopes._read_bindings
-        self._known: dict[str, list[Binding]] = {}
+        # Made anew for each use: a module that kept this would be a circle, which only the collector takes apart.
+        self._scopes = scopes
 
     def __getitem__(self, name: str) -> list[Binding]:
-        if name not in self._known:
-            if name not in self._names:
-                raise KeyError(name)
-            self._known[name] = self._read(name)
-        return self._known[name]
+        if name not in self._scopes._binders:
+            raise KeyError(name)
+        return self._scopes._bindings_of(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
+        return iter(self._scopes._binders)
 
     def __len__(self) -> int:
-        return len(self._names)
+        return len(self._scopes._binders)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._names
+        return name in self._scopes._binders
 
 
 def _runs_inside(scope: ast.AST, child: ast.AST, grandchild: ast.AST, node: ast.AST) -> bool:

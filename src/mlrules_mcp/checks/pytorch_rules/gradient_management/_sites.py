@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS, Function
@@ -20,7 +19,7 @@ def sites(module: Module, nodes: Iterable[ast.AST]) -> list[ast.AST]:
     Followed through any number of functions, methods, and functions that are passed on: where
     `train_one_epoch(model)` is called is a site of the `loss.backward()` in it.
     """
-    mentions = _mentions(module)
+    mentions = module.fact(_Mentions)
     found: dict[ast.AST, None] = {}
     seen: set[Function] = set()
     pending = list(nodes)
@@ -40,11 +39,6 @@ def _functions_around(module: Module, node: ast.AST) -> Iterator[Function]:
     for ancestor in module.ancestors(node):
         if isinstance(ancestor, FUNCTIONS):
             yield ancestor
-
-
-@lru_cache(maxsize=1)
-def _mentions(module: Module) -> _Mentions:
-    return _Mentions(module)
 
 
 class _Mentions:
