@@ -37,9 +37,9 @@ class Holders:
         script = script.replace("LEAVES_GROUP", str(leaves_group))
         return [sys.executable, "-S", "-c", script, str(self.path)]
 
-    def gone(self) -> bool:
-        """Whether nobody holds the pipe, or lets go of it within ten seconds."""
-        readable, _, _ = select.select([self.descriptor], [], [], 10)
+    def wait(self, seconds: float = 20) -> bool:
+        """Whether, within these seconds, somebody wrote to the pipe or the last one let go of it."""
+        readable, _, _ = select.select([self.descriptor], [], [], seconds)
         return bool(readable)
 
 
@@ -70,10 +70,10 @@ def test_the_end_of_the_block_ends_worker_and_children(holders, tmp_path):
     async def leave_early():
         async with start(holders.command(HOLD + READY + WAIT), tmp_path) as worker:
             assert await worker.lines.get() == b"ready"
-            assert not select.select([holders.descriptor], [], [], 0)[0]
+            assert not holders.wait(0)
 
     run(leave_early())
-    assert holders.gone()
+    assert holders.wait()
 
 
 def test_cancellation_ends_worker_and_children(holders, tmp_path):
@@ -96,7 +96,7 @@ def test_cancellation_ends_worker_and_children(holders, tmp_path):
         return workers[0].exit_code
 
     assert run(cancel()) == -signal.SIGKILL
-    assert holders.gone()
+    assert holders.wait()
 
 
 def test_a_cancelled_anyio_scope_ends_worker_and_children(holders, tmp_path):
@@ -109,7 +109,7 @@ def test_a_cancelled_anyio_scope_ends_worker_and_children(holders, tmp_path):
         return worker.exit_code
 
     assert run(cancel()) == -signal.SIGKILL
-    assert holders.gone()
+    assert holders.wait()
 
 
 def test_children_end_with_a_worker_that_ends_by_itself(holders, tmp_path):
@@ -119,7 +119,7 @@ def test_children_end_with_a_worker_that_ends_by_itself(holders, tmp_path):
             return worker.exit_code
 
     assert run(read_to_the_end()) == 0
-    assert holders.gone()
+    assert holders.wait()
 
 
 def test_a_child_that_left_the_group_does_not_hold_the_answer_up(holders, tmp_path):
@@ -167,28 +167,27 @@ def test_a_program_that_is_not_there_is_a_clear_error(tmp_path):
     assert caught.value.reason == "worker-died"
 
 
-def test_a_worker_ends_when_its_parent_is_killed(holders, tmp_path):
-    worker = (
-        "from mlrules_mcp.training.worker import claim_stdout, end_with_reader\n"
-        "channel = claim_stdout()\nend_with_reader(channel.fileno())\n"
-        + HOLD.replace("LEAVES_GROUP", "False")
-        + "print('ready', file=channel, flush=True)\n"
-        + WAIT
-    )
+def test_the_real_worker_ends_with_its_children_when_its_parent_is_killed(holders, tmp_path):
+    stuck = HOLD.replace("LEAVES_GROUP", "False").replace("sys.argv[1]", repr(str(holders.path)))
+    (tmp_path / "torch.py").write_text(stuck + "os.write(held, b'r')\n" + WAIT, encoding="utf-8")
     parent = f"""
-import asyncio, os, sys
+import asyncio, os
 from pathlib import Path
 from mlrules_mcp.training.process import started
+from mlrules_mcp.training.run import WORKER
 
 async def run():
-    command = [sys.executable, "-c", {worker!r}, {str(holders.path)!r}]
-    async with started(command, folder=Path({str(tmp_path)!r}), environment=dict(os.environ)) as worker:
-        while line := await worker.lines.get():
-            print(line.decode(), flush=True)
+    environment = dict(os.environ) | {{"PYTHONPATH": os.pathsep.join([{str(tmp_path)!r}, *PATHS])}}
+    async with started(WORKER, folder=Path({str(tmp_path)!r}), environment=environment) as worker:
+        while await worker.lines.get():
+            pass
 
 asyncio.run(run())
 """
-    with subprocess.Popen([sys.executable, "-c", parent], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
+    parent = parent.replace("PATHS", repr([path for path in sys.path if path]))
+    with subprocess.Popen([sys.executable, "-c", parent]) as process:
+        assert holders.wait()
+        assert os.read(holders.descriptor, 1) == b"r"
+        assert not holders.wait(0)
         process.kill()
-    assert holders.gone()
+    assert holders.wait()

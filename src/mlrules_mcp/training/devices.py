@@ -36,7 +36,7 @@ def describe(device: str) -> DeviceReport:
         hardware = f"{os.cpu_count()} cores{_memory(_system_memory())}"
     elif device == "mps":
         name = f"{_processor()} (Metal)"
-        hardware = f"unified memory{_memory(torch.mps.recommended_max_memory())}"
+        hardware = f"unified memory{_memory(_system_memory())}"
     else:
         backend = torch.get_device_module(device)
         properties = backend.get_device_properties(0)
