@@ -26,7 +26,7 @@ class RetainGraph(Check[ast.Call]):
     Two backward passes on one graph; a graph made outside the loop; `create_graph=True`.
 
     ## Fix safety
-    Suggested: where state is carried over from step to step, such as the hidden state of an RNN, it has to be detached as well.
+    Suggested: state that is carried over from step to step, such as the hidden state of an RNN, has to be detached too.
 
     ## References
     - https://docs.pytorch.org/docs/stable/generated/torch.Tensor.backward.html
