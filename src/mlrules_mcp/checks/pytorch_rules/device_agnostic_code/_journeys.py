@@ -24,8 +24,8 @@ from mlrules_mcp.source.tree import Function
 MOVES = frozenset({"to", "cuda", "type_as", "to_device", "xpu", "npu", "mps", "type", "pin_memory"})
 # Methods that take of the other tensor only its size, or copy from device to device.
 _ACROSS_DEVICES = frozenset({"expand_as", "view_as", "reshape_as", "copy_", "type_as", "to", "new_tensor"})
-_REDUCTIONS = frozenset({"sum", "mean", "max", "min", "prod", "item", "squeeze", "norm", "std", "var", "any", "all"})
-_PLAIN_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "real", "imag"})
+REDUCTIONS = frozenset({"sum", "mean", "max", "min", "prod", "item", "squeeze", "norm", "std", "var", "any", "all"})
+VIEW_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "real", "imag"})
 _ON_CPU_FUNCTIONS = frozenset({"torch.tensor_split", "torch.nn.functional.ctc_loss", "torch.nn.functional.interpolate"})
 _JOINS = frozenset({"torch.cat", "torch.concat", "torch.concatenate", "torch.stack", "torch.hstack", "torch.vstack"})
 _COLLECTION_METHODS = frozenset({"append", "extend", "insert", "get", "pop", "update", "setdefault", "index", "count"})
@@ -79,7 +79,7 @@ class Journeys:
                 call = self.module.parent(parent)
                 if isinstance(call, ast.Call) and call.func is parent:
                     yield from self._own_method(call, attribute, scalar)
-                elif attribute in _PLAIN_ATTRIBUTES:
+                elif attribute in VIEW_ATTRIBUTES:
                     yield parent
             case ast.BinOp(left=left, right=right):
                 yield from self._operation(parent, [right if left is value else left], scalar)
@@ -90,7 +90,7 @@ class Journeys:
                 if self.tensors.on_model(parent.slice):
                     yield Meeting(parent, parent.slice)
                 elif isinstance(parent.ctx, ast.Load) and (
-                    _keeps_dimensions(parent.slice) or self._is_collection(value)
+                    keeps_dimensions(parent.slice) or self._is_collection(value)
                 ):
                     yield parent
             case ast.Call():
@@ -147,17 +147,12 @@ class Journeys:
 
     def _own_method(self, call: ast.Call, attribute: str, scalar: bool) -> Iterator[ast.expr | Meeting]:
         """A method of the tensor itself is called."""
-        if attribute in MOVES and not self.only_converts(call):
+        if attribute in MOVES and not only_converts(self.module, call):
             return
         if attribute in _ACROSS_DEVICES or attribute in MOVES:
             yield call
-        elif attribute not in HOST_METHODS and not (attribute in _REDUCTIONS and not call.args and not call.keywords):
+        elif attribute not in HOST_METHODS and not (attribute in REDUCTIONS and not call.args and not call.keywords):
             yield from self._operation(call, _arguments(call), scalar)
-
-    def only_converts(self, call: ast.Call) -> bool:
-        """Whether a `.to(…)` or `.type(…)` changes the dtype alone."""
-        arguments = _arguments(call)
-        return bool(arguments) and all(is_dtype(self.module, argument) for argument in arguments)
 
     def _passed(self, call: ast.Call, value: ast.expr, scalar: bool) -> Iterator[ast.expr | Meeting]:
         """The tensor is an argument of a call."""
@@ -174,11 +169,10 @@ class Journeys:
         if name == "torch.autograd.Variable":
             yield call
             return
+        if (function := self.module.local_function(call)) is not None:
+            yield from self._entered(call, value, function)
+            return
         match call.func:
-            case ast.Attribute(value=ast.Name(id="self"), attr=attribute) if (
-                method := self._method(call, attribute)
-            ) is not None:
-                yield from self._entered(call, value, method)
             case func if self.tensors.is_layer(func) and not self._takes_cpu_tensors(func):
                 partner = next(filter(self.tensors.on_model, others), None)
                 if not scalar and (partner is not None or self.tensors.has_weights(func)):
@@ -190,13 +184,13 @@ class Journeys:
     def _takes_cpu_tensors(self, layer: ast.expr) -> bool:
         return any(self.module.is_call_to(origin, "torch.nn.CTCLoss") for origin in self.module.origins(layer))
 
-    def _entered(self, call: ast.Call, value: ast.expr, method: Function) -> Iterator[ast.expr]:
-        """The uses of the parameter that a value is passed for, where the method is called from nowhere else."""
-        if len(list(self._calls_of(method))) != 1:
+    def _entered(self, call: ast.Call, value: ast.expr, function: Function) -> Iterator[ast.expr]:
+        """The uses of the parameter that a value is passed for, where the function is called from nowhere else."""
+        if len(list(self._calls_of(function))) != 1:
             return
-        for parameter, passed in passed_arguments(call, method):
+        for parameter, passed in passed_arguments(self.module, call, function):
             if passed is value:
-                yield from self._reads(parameter.arg, parameter, method)
+                yield from self._reads(parameter.arg, parameter, function)
 
     def _bound(self, target: ast.expr, scalar: bool) -> Iterator[ast.expr | Meeting]:
         """The uses of a variable that a value is bound to, unless the variable is moved to a device anywhere."""
@@ -251,34 +245,35 @@ class Journeys:
             and node.func.attr in MOVES
             and isinstance(node.func.value, ast.Name)
             and node.func.value.id == binding.name
-            and not self.only_converts(node)
+            and not only_converts(self.module, node)
             for node in (ast.walk(binding.value) if binding.value is not None else ())
         )
 
     def _returned(self, function: Function | None) -> Iterator[ast.Call]:
-        """The calls `self.f(…)` of the method that returns a value; what calls a step method is not to be seen."""
-        cls = self.module.enclosing_class(function) if function else None
-        if function is None or cls is None or function.name in STEP_METHODS:
+        """The calls of the function that returns a value; what calls a step method is not to be seen."""
+        if function is None or function.name in STEP_METHODS:
             return
         for call in self._calls_of(function):
-            if self.tensors.model_class(call):
+            if self.tensors.runs_in_model(call):
                 yield call
 
-    def _calls_of(self, method: Function) -> Iterator[ast.Call]:
-        for call in self.module.calls(method.name):
-            if self.module.local_function(call) is method:
+    def _calls_of(self, function: Function) -> Iterator[ast.Call]:
+        for call in self.module.calls(function.name):
+            if self.module.local_function(call) is function:
                 yield call
-
-    def _method(self, call: ast.Call, attribute: str) -> Function | None:
-        cls = self.module.enclosing_class(call)
-        return self.module.method(cls, attribute) if cls else None
 
 
 def _arguments(call: ast.Call) -> list[ast.expr]:
     return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
-def _keeps_dimensions(index: ast.expr) -> bool:
+def only_converts(module: Module, call: ast.Call) -> bool:
+    """Whether a `.to(…)` or `.type(…)` changes the dtype alone."""
+    arguments = _arguments(call)
+    return bool(arguments) and all(is_dtype(module, argument) for argument in arguments)
+
+
+def keeps_dimensions(index: ast.expr) -> bool:
     """Whether indexing surely leaves at least one dimension: a slice, `None` or `...` is in it."""
     parts = index.elts if isinstance(index, ast.Tuple) else [index]
     return any(

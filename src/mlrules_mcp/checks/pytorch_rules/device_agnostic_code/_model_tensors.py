@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property
 
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import STEP_METHODS
@@ -48,6 +48,9 @@ _NO_TENSOR_RESULT = frozenset(
 )
 _TENSOR_NAMESPACES = frozenset({"torch", "torch.nn.functional", "torch.linalg", "torch.fft", "torch.special"})
 _MODEL_MAKERS = ("torchvision.models.", "timm.", "segmentation_models_pytorch.", "torchmetrics.", "torch_geometric.nn.")
+_NUMBER_NAME = re.compile(
+    r"^(t|i|idx|index|step|steps|epoch|n|num|length|size|batch_size|shape|device)$|_(len|size|dim)$|^(n|num)_"
+)
 _WEIGHTLESS = re.compile(
     r"(ReLU6?|LeakyReLU|ELU|SELU|CELU|GELU|SiLU|Mish|GLU|Tanh|Sigmoid|Softmax(2d|in)?|LogSoftmax|Softplus|Softsign|"
     r"Hardtanh|Hardswish|Hardsigmoid|Softshrink|Hardshrink|Tanhshrink|Threshold|LogSigmoid|Identity|Flatten|Unflatten|"
@@ -77,40 +80,34 @@ class ModelTensors:
 
     def __init__(self, module: Module) -> None:
         self.module = module
-        self._reached: dict[ast.ClassDef, frozenset[Function]] = {}
         self._on_model: dict[ast.expr, bool] = {}
         self._modules: dict[ast.expr, bool] = {}
 
-    def model_methods(self, cls: ast.ClassDef) -> frozenset[Function]:
-        """The methods that a module runs for each batch: its step methods and what they call through `self`."""
-        if cls not in self._reached:
-            self._reached[cls] = frozenset(self._reachable(cls))
-        return self._reached[cls]
-
-    def _reachable(self, cls: ast.ClassDef) -> set[Function]:
+    @cached_property
+    def _model_functions(self) -> frozenset[Function]:
+        """The step methods of the modules, and what these call of their own methods and of the file's functions."""
         module = self.module
-        if not module.is_subclass(cls, MODULE):
-            return set()
+        pending = [
+            method
+            for cls in module.nodes(ast.ClassDef)
+            if module.is_subclass(cls, MODULE)
+            for name in sorted(STEP_METHODS)
+            if (method := module.method(cls, name))
+        ]
         reached: set[Function] = set()
-        pending = [method for name in sorted(STEP_METHODS) if (method := module.method(cls, name))]
         while pending:
-            method = pending.pop()
-            if method in reached or method.name == "__init__":
+            function = pending.pop()
+            if function in reached or function.name == "__init__":
                 continue
-            reached.add(method)
-            for node in module.walk(method.body, into_functions=True):
-                match node:
-                    case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=attribute)):
-                        if called := module.method(cls, attribute):
-                            pending.append(called)
-        return reached
+            reached.add(function)
+            for node in module.walk(function.body, into_functions=True):
+                if isinstance(node, ast.Call) and (called := module.local_function(node)):
+                    pending.append(called)  # noqa: PERF401 - while it is read
+        return frozenset(reached)
 
-    def model_class(self, node: ast.AST) -> ast.ClassDef | None:
-        """The class for which a node runs on the model's device; None where it runs elsewhere."""
-        cls = self.module.enclosing_class(node)
-        if cls is not None and self.module.enclosing_function(node) in self.model_methods(cls):
-            return cls
-        return None
+    def runs_in_model(self, node: ast.AST) -> bool:
+        """Whether a node runs when a module is applied to a batch: in a step method, or in what one calls."""
+        return self.module.enclosing_function(node) in self._model_functions
 
     def on_model(self, expression: ast.expr) -> bool:
         """Whether a value is seen to be a tensor on the model's device, or a collection that holds such tensors.
@@ -172,31 +169,48 @@ class ModelTensors:
     def is_tensor_parameter(self, arg: ast.arg, default: ast.expr | None) -> bool:
         """Whether a parameter of a model method is a tensor on the model's device.
 
-        That of a step method is one where it is annotated or used like a tensor, or is a Lightning batch; that of a
-        method which a step method calls, where such a tensor is passed for it.
+        That of a step method is one where it is annotated or used like a tensor, or is a Lightning batch; that of
+        another function, where all calls in the model pass such a tensor for it.
         """
         function = self.module.enclosing_function(arg)
-        cls = self.model_class(function.body[0]) if function else None
-        if function is None or cls is None or arg in (function.args.vararg, function.args.kwarg):
+        if function not in self._model_functions or function is None:
             return False
-        if arg is function.args.args[0] or arg.arg == "batch_idx":
+        if arg not in parameters(self.module, function) or arg.arg == "batch_idx":
             return False
         if isinstance(default, ast.Constant) and default.value is not None:
             return False
         annotation = ast.unparse(arg.annotation) if arg.annotation is not None else ""
         if _NUMBER_TYPE.match(annotation):
             return False
-        if function.name not in STEP_METHODS:
-            return any(map(self.on_model, self._passed_for(arg, function)))
-        if function.name.endswith("_step") and self.module.is_subclass(cls, LIGHTNING_MODULE):
+        if function.name not in STEP_METHODS:  # other methods and functions, which are reached only by calls
+            passed = list(self._passed_for(arg, function))
+            return bool(passed) and all(map(self.on_model, passed))
+        cls = self.module.enclosing_class(function)
+        if cls and function.name.endswith("_step") and self.module.is_subclass(cls, LIGHTNING_MODULE):
             return function.args.args[1:2] == [arg]
-        return "Tensor" in annotation or any(map(self._shows_tensor, self.uses(arg.arg, function)))
+        if "Tensor" in annotation or self._is_input(arg, function):
+            return True
+        return any(map(self._shows_tensor, self.uses(arg.arg, function)))
+
+    def _is_input(self, arg: ast.arg, function: Function) -> bool:
+        """Whether a parameter is the first of `forward`, and neither its name nor its use says that it is a number."""
+        if function.name != "forward" or arg is not parameters(self.module, function)[0] or arg.annotation is not None:
+            return False
+        return not _NUMBER_NAME.search(arg.arg) and not any(map(self._shows_number, self.uses(arg.arg, function)))
+
+    def _shows_number(self, use: ast.Name) -> bool:
+        parent = self.module.parent(use)
+        return (
+            isinstance(parent, ast.Call)
+            and use in parent.args
+            and ((name := self.module.qualified_name(parent.func)) in FACTORIES or name == "builtins.range")
+        )
 
     def _passed_for(self, arg: ast.arg, function: Function) -> Iterator[ast.expr]:
-        """What the methods of a class pass for a parameter of another."""
+        """What the model's functions pass for a parameter of another."""
         for call in self.module.calls(function.name):
-            if self.module.local_function(call) is function:
-                for parameter, value in passed_arguments(call, function):
+            if self.module.local_function(call) is function and self.runs_in_model(call):
+                for parameter, value in passed_arguments(self.module, call, function):
                     if parameter is arg:
                         yield value
 
@@ -209,7 +223,7 @@ class ModelTensors:
                 name = self.module.qualified_name(func)
                 if is_tensor_function(name):
                     return args[0] is use and name not in FACTORIES
-                return self.is_layer(func)
+                return self.is_layer(func) or self._is_unseen_member(func)
         return False
 
     def uses(self, name: str, function: ast.AST) -> Iterator[ast.Name]:
@@ -218,14 +232,13 @@ class ModelTensors:
             if self.module.is_inside(use, function):
                 yield use
 
-    @property
+    @cached_property
     def _loads(self) -> dict[str, list[ast.Name]]:
-        if not hasattr(self, "_loads_by_name"):
-            self._loads_by_name: dict[str, list[ast.Name]] = {}
-            for name in self.module.nodes(ast.Name):
-                if isinstance(name.ctx, ast.Load):
-                    self._loads_by_name.setdefault(name.id, []).append(name)
-        return self._loads_by_name
+        loads: dict[str, list[ast.Name]] = {}
+        for name in self.module.nodes(ast.Name):
+            if isinstance(name.ctx, ast.Load):
+                loads.setdefault(name.id, []).append(name)
+        return loads
 
     def _is_registered(self, expression: ast.expr, attribute: str) -> bool:
         """Whether `self.<attribute>` is a parameter or a buffer of the class around it."""
@@ -254,21 +267,21 @@ class ModelTensors:
         arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
         if is_tensor_function(name):
             return name not in FACTORIES and any(map(self.on_model, arguments))
+        if (function := module.local_function(call)) is not None:
+            return any(map(self.on_model, returned_values(module, function)))
         match func:
-            case ast.Attribute(value=ast.Name(id="self"), attr=attribute):
-                cls = module.enclosing_class(call)
-                method = module.method(cls, attribute) if cls else None
-                if method is not None:
-                    return any(map(self.on_model, returned_values(module, method)))
             case ast.Attribute(attr="forward", value=ast.Call(func=ast.Name(id="super"))):
                 return any(map(self.on_model, arguments))
             case ast.Attribute(attr="to", value=value):
                 return self.on_model(value) and not goes_to_cpu(module, call)
-            case ast.Attribute(value=value, attr=attribute) if name is None and not self.is_layer(func):
+        if name is not None or self.is_layer(func):
+            return self.is_layer(func)
+        if self._is_unseen_member(func):
+            return any(map(self.on_model, arguments))
+        match func:
+            case ast.Attribute(value=value, attr=attribute):
                 return attribute not in HOST_METHODS and self.on_model(value)
-        return self.is_layer(func) or (
-            name is None and self._is_unseen_member(func) and any(map(self.on_model, arguments))
-        )
+        return False
 
     def _is_unseen_member(self, func: ast.expr) -> bool:
         """Whether it is `self.<attribute>` that a class got from outside: a backbone, most likely."""
@@ -340,10 +353,9 @@ class ModelTensors:
         )
 
 
-@lru_cache(maxsize=2)
 def model_tensors(module: Module) -> ModelTensors:
     """The model tensors of a file, shared by the checks that ask for them."""
-    return ModelTensors(module)
+    return module.fact(ModelTensors)
 
 
 def returned_values(module: Module, function: Function) -> list[ast.expr]:
@@ -355,14 +367,24 @@ def returned_values(module: Module, function: Function) -> list[ast.expr]:
     ]
 
 
-def passed_arguments(call: ast.Call, method: Function) -> Iterator[tuple[ast.arg, ast.expr]]:
-    """The parameters of a method and what a call `self.method(…)` is seen to pass for them."""
-    positional = [*method.args.posonlyargs, *method.args.args][1:]
+def parameters(module: Module, function: Function) -> list[ast.arg]:
+    """The parameters of a function that a call passes values for, without `self`, `*args` and `**kwargs`."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    is_static = any(isinstance(name, ast.Name) and name.id == "staticmethod" for name in function.decorator_list)
+    if isinstance(module.parent(function), ast.ClassDef) and not is_static:
+        del positional[:1]
+    return [*positional, *function.args.kwonlyargs]
+
+
+def passed_arguments(module: Module, call: ast.Call, function: Function) -> Iterator[tuple[ast.arg, ast.expr]]:
+    """The parameters of a local function or method, and what a call is seen to pass for them."""
+    possible = parameters(module, function)
+    positional = [arg for arg in possible if arg not in function.args.kwonlyargs]
     for arg, value in zip(positional, call.args, strict=False):
         if isinstance(value, ast.Starred):
             break
         yield arg, value
-    by_name = {arg.arg: arg for arg in (*positional, *method.args.kwonlyargs)}
+    by_name = {arg.arg: arg for arg in possible}
     for keyword in call.keywords:
         if keyword.arg in by_name:
             yield by_name[keyword.arg], keyword.value

@@ -16,6 +16,7 @@ from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import
     LEGACY_FACTORIES,
     ModelTensors,
     model_tensors,
+    parameters,
 )
 from mlrules_mcp.findings import Finding, Fix, Replace, SetArgument, Span
 from mlrules_mcp.source import Module
@@ -458,7 +459,7 @@ class TensorCreatedOnCpu(Check[ast.Call]):
         if not made_on_cpu(module, node):
             return
         tensors = model_tensors(module)
-        if tensors.model_class(node) is None:
+        if not tensors.runs_in_model(node):
             return
         meeting = Journeys(tensors).meeting(node, scalar=makes_scalar(module, node))
         if meeting is None or _has_device(module, node):
@@ -479,6 +480,8 @@ def _has_device(module: Module, node: ast.Call) -> bool:
     """Whether the code sees to the device in another way."""
     if module.calls(*_DEFAULT_DEVICE) or is_guarded(module, node):
         return True
+    if any(module.is_call_to(guard.test, "builtins.isinstance") for guard in module.guards(node)):
+        return True  # made of an input that is no tensor, and lies nowhere yet
     for ancestor in module.ancestors(node):
         if isinstance(ancestor, ast.With) and any(
             module.is_call_to(item.context_expr, "torch.device") for item in ancestor.items
@@ -491,28 +494,23 @@ def _device_for(tensors: ModelTensors, node: ast.Call, meeting: Meeting) -> str 
     """How the model's device is written at a node."""
     module = tensors.module
     cls, function = module.enclosing_class(node), module.enclosing_function(node)
-    if cls is None or function is None:
+    if function is None:
         return None
-    if module.is_subclass(cls, LIGHTNING_MODULE) or module.method(cls, "device"):
+    if cls and (module.is_subclass(cls, LIGHTNING_MODULE) or module.method(cls, "device")):
         return "self.device"
     partner = _root(meeting.partner)
     match partner:
         case ast.Attribute(attr=attribute):
             return f"self.{attribute}.device"
-    defaults = {
-        binding.node: binding.value
-        for name in module.bindings
-        for binding in module.bindings[name]
-        if binding.scope is function and binding.kind == "parameter"
-    }
-    parameters = [
-        arg.arg
-        for arg in function.args.args
-        if not isinstance(defaults.get(arg), ast.Constant) and tensors.is_tensor_parameter(arg, None)
+    tensor_parameters = [
+        binding.name
+        for arg in parameters(module, function)
+        for binding in module.bindings[arg.arg]
+        if binding.node is arg and binding.value is None and tensors.is_tensor_parameter(arg, None)
     ]
-    if isinstance(partner, ast.Name) and partner.id in parameters:
+    if isinstance(partner, ast.Name) and partner.id in tensor_parameters:
         return f"{partner.id}.device"
-    return f"{parameters[0]}.device" if parameters else None
+    return f"{tensor_parameters[0]}.device" if tensor_parameters else None
 
 
 def _root(partner: ast.expr | None) -> ast.expr | None:

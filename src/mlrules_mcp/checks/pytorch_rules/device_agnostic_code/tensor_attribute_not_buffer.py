@@ -1,0 +1,487 @@
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from mlrules_mcp.checks.check import Bad, Check, Good, safe
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._journeys import Journeys
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._kinds import cpu_kind
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
+    FACTORIES,
+    LEGACY_FACTORIES,
+    model_tensors,
+)
+from mlrules_mcp.findings import Finding, Fix, InsertBefore, RemoveStatement, Span
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.tree import Function
+from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
+
+_FACTORY_NAMES = frozenset(name.rpartition(".")[2] for name in FACTORIES | LEGACY_FACTORIES)
+_MOVERS = ("_apply", "to", "cuda")
+_DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type")
+
+
+class TensorAttributeNotBuffer(Check[ast.ClassDef]):
+    """A tensor kept as a plain attribute of a module.
+
+    ## What it does
+    Finds `self.x = torch.…` in the `__init__` of an `nn.Module` or LightningModule where `forward`, a step method or
+    what these call combines `self.x` with the input, or gives it to a layer.
+
+    ## Why it matters
+    `model.to(device)` moves parameters and buffers, and nothing else. The attribute stays on the CPU, and its first
+    use on a GPU raises a RuntimeError.
+
+    ## Do not flag
+    Parameters and buffers, attributes that are moved where they are used or in another method, that are used only as
+    indices or become Python numbers, numbers as tensors (`torch.tensor(0.5)`), which may meet any device, tensors made
+    with an explicit `device=`, and classes that override `to`, `cuda` or `_apply`.
+
+    ## Fix safety
+    Safe where the assignment is the only one and follows `super().__init__()`: a buffer that is not persistent is
+    read and written like the attribute, and leaves the state dict as it is. Elsewhere there is no fix.
+
+    ## References
+    - https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_buffer
+    - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
+    """
+
+    examples = (
+        Bad(
+            """
+            import torch
+            from torch import nn
+
+            class Normalize(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    # ImageNet
+                    «self.mean = torch.tensor([0.5, 0.4, 0.4]).view(3, 1, 1)»  # RGB
+
+                def forward(self, images):
+                    return images - self.mean
+            """,
+            safe_fix="""
+            import torch
+            from torch import nn
+
+            class Normalize(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    # ImageNet
+                    self.register_buffer("mean", torch.tensor([0.5, 0.4, 0.4]).view(3, 1, 1), persistent=False)  # RGB
+
+                def forward(self, images):
+                    return images - self.mean
+            """,
+        ),
+        Bad(
+            """
+            import math
+            import torch
+            from torch import nn
+
+            class PositionalEncoding(nn.Module):
+                def __init__(self, size, length=5000):
+                    super(PositionalEncoding, self).__init__()
+                    pe = torch.zeros(length, size)
+                    position = torch.arange(length).unsqueeze(1)
+                    rate = torch.exp(torch.arange(0, size, 2) * (-math.log(10000.0) / size))
+                    pe[:, 0::2] = torch.sin(position * rate)
+                    pe[:, 1::2] = torch.cos(position * rate)
+                    pe = pe.unsqueeze(0)
+                    «self.pe = pe»
+
+                def forward(self, x):
+                    return x + self.pe[:, : x.size(1)]
+            """,
+            safe_fix="""
+            import math
+            import torch
+            from torch import nn
+
+            class PositionalEncoding(nn.Module):
+                def __init__(self, size, length=5000):
+                    super(PositionalEncoding, self).__init__()
+                    pe = torch.zeros(length, size)
+                    position = torch.arange(length).unsqueeze(1)
+                    rate = torch.exp(torch.arange(0, size, 2) * (-math.log(10000.0) / size))
+                    pe[:, 0::2] = torch.sin(position * rate)
+                    pe[:, 1::2] = torch.cos(position * rate)
+                    pe = pe.unsqueeze(0)
+                    self.register_buffer("pe", pe, persistent=False)
+
+                def forward(self, x):
+                    return x + self.pe[:, : x.size(1)]
+            """,
+        ),
+        Bad(
+            """
+            import torch
+            import pytorch_lightning as pl
+            from torch.nn import functional as F
+
+            class Classifier(pl.LightningModule):
+                def __init__(self, classes):
+                    super().__init__()
+                    «self.weights = torch.ones(classes)»
+                    self.layer = torch.nn.Linear(8, classes)
+
+                def training_step(self, batch, batch_idx):
+                    x, y = batch
+                    return F.cross_entropy(self.layer(x), y, weight=self.weights)
+            """,
+            safe_fix="""
+            import torch
+            import pytorch_lightning as pl
+            from torch.nn import functional as F
+
+            class Classifier(pl.LightningModule):
+                def __init__(self, classes):
+                    super().__init__()
+                    self.register_buffer("weights", torch.ones(classes), persistent=False)
+                    self.layer = torch.nn.Linear(8, classes)
+
+                def training_step(self, batch, batch_idx):
+                    x, y = batch
+                    return F.cross_entropy(self.layer(x), y, weight=self.weights)
+            """,
+        ),
+        Bad(
+            """
+            import torch
+            from torch import nn
+
+            def causal_mask(length):
+                return torch.tril(torch.ones(length, length))
+
+            class Attention(nn.Module):
+                def __init__(self, size, length):
+                    super().__init__()
+                    self.query = nn.Linear(size, size)
+                    «self.mask = causal_mask(length)»
+
+                def forward(self, x):
+                    scores = self.score(x)
+                    return scores.masked_fill(self.mask == 0, float("-inf"))
+
+                def score(self, x):
+                    return self.query(x) @ x.transpose(1, 2)
+            """,
+            safe_fix="""
+            import torch
+            from torch import nn
+
+            def causal_mask(length):
+                return torch.tril(torch.ones(length, length))
+
+            class Attention(nn.Module):
+                def __init__(self, size, length):
+                    super().__init__()
+                    self.query = nn.Linear(size, size)
+                    self.register_buffer("mask", causal_mask(length), persistent=False)
+
+                def forward(self, x):
+                    scores = self.score(x)
+                    return scores.masked_fill(self.mask == 0, float("-inf"))
+
+                def score(self, x):
+                    return self.query(x) @ x.transpose(1, 2)
+            """,
+        ),
+        Bad(
+            """
+            import numpy as np
+            import torch
+            from torch import nn
+
+            class Filter(nn.Module):
+                def __init__(self, mirrored):
+                    super().__init__()
+                    if mirrored:
+                        «self.kernel = torch.from_numpy(np.load("mirrored.npy"))»
+                    else:
+                        ‹self.kernel = torch.from_numpy(np.load("kernel.npy"))›
+
+                def forward(self, x):
+                    return nn.functional.conv2d(x, self.kernel)
+            """,
+        ),
+        Bad(
+            """
+            import torch
+            from torch import nn
+
+            class Affine(nn.Module):
+                def __init__(self, size):
+                    super().__init__()
+                    «self.scale = torch.ones(size, requires_grad=True)»
+
+                def forward(self, x: torch.Tensor):
+                    return x * self.scale
+            """
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size):
+                    super().__init__()
+                    self.scale = nn.Parameter(torch.ones(size))
+                    self.register_buffer("shift", torch.zeros(size))
+                    self.offset = torch.ones(size)
+                    self.offset = nn.Parameter(self.offset)
+
+                def forward(self, x):
+                    return x.mul(self.scale) + self.shift + self.offset
+            """
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size):
+                    super().__init__()
+                    self.shift = torch.zeros(size)
+                    self.scale = torch.ones(size)
+
+                def forward(self, x):
+                    scale = self.scale.to(x.device)
+                    return x * scale + self.shift.type_as(x)
+            """,
+            why="it is moved where it is used",
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size):
+                    super().__init__()
+                    self.mask = torch.ones(size)
+
+                def forward(self, x):
+                    if self.mask.device != x.device:
+                        self.mask = self.mask.to(x.device)
+                    return x * self.mask
+            """,
+        ),
+        Good(
+            """
+            import lightning as L
+            import torch
+
+            class Net(L.LightningModule):
+                def __init__(self, size):
+                    super().__init__()
+                    self.example_input_array = torch.zeros(2, size)
+                    self.sizes = torch.tensor([1, 2, 4])
+                    self.count = torch.tensor(0)
+
+                def forward(self, x):
+                    return x.split(self.sizes.tolist())
+            """,
+            why="`forward` does not combine it with its input",
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size, temperature):
+                    super().__init__()
+                    self.order = torch.randperm(size)
+                    self.temperature = torch.tensor(temperature)
+
+                def forward(self, x):
+                    return x[:, self.order] / self.temperature
+            """,
+            why="an index, and a tensor without dimensions, may lie on the CPU",
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size):
+                    super().__init__()
+                    self.mask = torch.ones(size)
+
+                def _apply(self, function):
+                    super()._apply(function)
+                    self.mask = function(self.mask)
+                    return self
+
+                def forward(self, x):
+                    return x.mul(self.mask)
+            """
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size, device):
+                    super().__init__()
+                    self.mask = torch.ones(size, device=device)
+                    self.scale = torch.ones(size).to(device)
+
+                def forward(self, x):
+                    return x.mul(self.mask) * self.scale
+            """,
+            why="the caller chooses the device",
+        ),
+        Good(
+            """
+            import torch
+            from torch.utils.data import Dataset
+
+            class Pairs(Dataset):
+                def __init__(self, size):
+                    self.x = torch.randn(size, 2)
+
+                def forward(self, x):
+                    return x + self.x
+            """,
+            why="no module",
+        ),
+        Good(
+            """
+            import torch
+            from torch import nn
+
+            class Bands(nn.Module):
+                def __init__(self, count):
+                    super().__init__()
+                    self.bands = torch.linspace(1, 8, count)
+
+                def forward(self, x):
+                    return torch.cat([torch.sin(band * x) for band in self.bands], dim=-1)
+            """,
+            why="each band is a tensor without dimensions",
+        ),
+    )
+
+    def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
+        if not module.is_subclass(node, MODULE) or not module.calls(*_FACTORY_NAMES) or module.calls(*_DEFAULT_DEVICE):
+            return
+        init = next((method for method in module.methods(node) if method.name == "__init__"), None)
+        if init is None or any(module.method(node, name) for name in _MOVERS):
+            return
+        for statement in module.walk(init.body):
+            match statement:
+                case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=value) | (
+                    ast.AnnAssign(
+                        target=ast.Attribute(value=ast.Name(id="self"), attr=attribute), value=ast.expr() as value
+                    )
+                ):
+                    if self._stays_behind(module, node, init, attribute, value):
+                        yield self._found(module, node, init, statement, attribute, value)
+
+    def _stays_behind(self, module: Module, cls: ast.ClassDef, init: Function, attribute: str, value: ast.expr) -> bool:
+        """Whether `self.<attribute>` is a tensor on the CPU, and meets tensors on the model's device."""
+        kind = cpu_kind(module, value)
+        if kind is None or _is_set_elsewhere(module, cls, init, attribute):
+            return False
+        tensors = model_tensors(module)
+        journeys = Journeys(tensors)
+        return any(
+            use.attr == attribute
+            and isinstance(use.ctx, ast.Load)
+            and isinstance(use.value, ast.Name)
+            and use.value.id == "self"
+            and tensors.runs_in_model(use)
+            and (owner := module.enclosing_class(use)) is not None
+            and _are_related(module, owner, cls)
+            and journeys.meeting(use, scalar=kind == "number") is not None
+            for use in module.nodes(ast.Attribute)
+        )
+
+    def _found(
+        self, module: Module, cls: ast.ClassDef, init: Function, statement: ast.stmt, attribute: str, value: ast.expr
+    ) -> Finding:
+        if _requires_grad(value):
+            return self.finding(
+                module,
+                statement,
+                f"`self.{attribute}` is neither moved by `.to(device)` nor given to the optimizer, because a plain "
+                "tensor is not registered. Make it an `nn.Parameter`.",
+            )
+        return self.finding(
+            module,
+            statement,
+            f"`self.{attribute}` stays on the CPU when the module is moved, so its use in `forward` fails on a GPU. "
+            f'Register it: `self.register_buffer("{attribute}", …, persistent=False)`.',
+            fix=_fix(module, cls, init, statement, attribute, value),
+        )
+
+
+def _are_related(module: Module, one: ast.ClassDef, other: ast.ClassDef) -> bool:
+    """Whether two local classes are the same, or one is a direct base of the other."""
+    return one is other or other in map(module.local_class, one.bases) or one in map(module.local_class, other.bases)
+
+
+def _is_set_elsewhere(module: Module, cls: ast.ClassDef, init: Function, attribute: str) -> bool:
+    """Whether an attribute is a parameter or a buffer, or also set outside `__init__`, which may move it."""
+    for value in module.attribute_values(cls, attribute):
+        if module.is_call_to(value, "torch.nn.Parameter", "torch.nn.Buffer"):
+            return True
+    for call in module.calls("register_buffer", "register_parameter", "setattr"):
+        if any(isinstance(arg, ast.Constant) and arg.value == attribute for arg in call.args[:2]):
+            return True
+    for node in module.nodes(ast.Attribute):
+        if node.attr != attribute or isinstance(node.ctx, ast.Load) or module.is_inside(node, init):
+            continue
+        owner = module.enclosing_class(node)
+        is_own = isinstance(node.value, ast.Name) and node.value.id == "self"
+        if not is_own or (owner is not None and _are_related(module, owner, cls)):
+            return True
+    return False
+
+
+def _requires_grad(value: ast.expr) -> bool:
+    match value:
+        case ast.Call(keywords=keywords):
+            return any(
+                keyword.arg == "requires_grad"
+                and isinstance(keyword.value, ast.Constant)
+                and keyword.value.value is True
+                for keyword in keywords
+            )
+    return False
+
+
+def _fix(
+    module: Module, cls: ast.ClassDef, init: Function, statement: ast.stmt, attribute: str, value: ast.expr
+) -> Fix | None:
+    block = module.block(statement)
+    alone = all(other is statement or other.lineno != statement.lineno for other in block)
+    known = all(name == LIGHTNING_MODULE or name.startswith("torch.nn.") for name in module.base_names(cls))
+    if (
+        not isinstance(statement, ast.Assign)
+        or not (alone and known)
+        or len(module.attribute_values(cls, attribute)) != 1
+        or module.method(cls, attribute) is not None
+        or not _follows_super(init, statement)
+    ):
+        return None
+    code = f'self.register_buffer("{attribute}", {module.text(value)}, persistent=False)'
+    span = Span.of(statement)
+    return safe("Register it as a buffer", InsertBefore(span, code), RemoveStatement(span))
+
+
+def _follows_super(init: Function, statement: ast.stmt) -> bool:
+    """Whether `super().__init__()`, or that of a base class, has run before a statement."""
+    for earlier in init.body:
+        match earlier:
+            case ast.Expr(value=ast.Call(func=ast.Attribute(attr="__init__"))):
+                return earlier.lineno < statement.lineno
+    return False
