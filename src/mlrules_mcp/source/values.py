@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
 
@@ -14,6 +15,18 @@ LIGHTNING_MODULE = "lightning.pytorch.LightningModule"
 OPTIMIZER = "torch.optim.Optimizer"
 
 _NOT_MODULES = frozenset({"torch.nn.Parameter", "torch.nn.Buffer", "torch.nn.UninitializedParameter"})
+# Modules that other packages export.
+_MODULES = frozenset(
+    {
+        LIGHTNING_MODULE,
+        "torch.nn.parallel.DataParallel",
+        "torch.nn.parallel.DistributedDataParallel",
+        "torch.jit.ScriptModule",
+        "torchmetrics.Metric",
+        "transformers.PreTrainedModel",
+        "diffusers.ModelMixin",
+    }
+)
 # Methods that return the object itself: Net().to(device), Net().eval()
 _RETURN_SELF = frozenset({"to", "cuda", "cpu", "eval", "train", "half", "float", "double", "apply"})
 _MOST_ORIGINS = 40
@@ -38,16 +51,16 @@ class Values(Names):
         found: list[ast.expr] = []
         seen: set[ast.expr] = set()
         pending = [expression]
-        while pending and len(seen) < _MOST_ORIGINS:
+        while pending:
             current = pending.pop()
             if current in seen:
                 continue
             seen.add(current)
-            sources, complete = self._sources(current)
+            sources, complete = self._sources(current) if len(seen) <= _MOST_ORIGINS else ([], False)
             pending.extend(sources)
             if not sources or not complete:
                 found.append(current)
-        return found
+        return found or [expression]
 
     def _sources(self, expression: ast.expr) -> tuple[list[ast.expr], bool]:
         """The expressions one step back, and whether there can be no others."""
@@ -103,14 +116,14 @@ class Values(Names):
 
     def _lineage(self, cls: ast.ClassDef) -> list[ast.ClassDef]:
         """A class and its base classes of this module, nearest first."""
-        lineage: list[ast.ClassDef] = []
-        pending = [cls]
+        lineage = {cls: None}
+        pending = deque(lineage)
         while pending:
-            current = pending.pop(0)
-            if current not in lineage:
-                lineage.append(current)
-                pending.extend(base for base in map(self.local_class, current.bases) if base)
-        return lineage
+            for base in map(self.local_class, map(_generic, pending.popleft().bases)):
+                if base is not None and base not in lineage:
+                    lineage[base] = None
+                    pending.append(base)
+        return list(lineage)
 
     @cached_property
     def _bases(self) -> dict[ast.ClassDef, frozenset[str]]:
@@ -123,7 +136,7 @@ class Values(Names):
                 name
                 for ancestor in self._lineage(cls)
                 for base in ancestor.bases
-                if (name := self.qualified_name(base.value if isinstance(base, ast.Subscript) else base))
+                if (name := self.qualified_name(_generic(base)))
             )
         return self._bases[cls]
 
@@ -161,28 +174,33 @@ class Values(Names):
     def attribute_values(self, cls: ast.ClassDef, attribute: str) -> list[ast.expr]:
         """What is assigned to `self.<attribute>` anywhere in a class and its local base classes."""
         return [
-            value
-            for candidate in self._lineage(cls)
-            for name, value in self._attributes_of(candidate)
-            if name == attribute
+            value for candidate in self._lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())
         ]
 
-    def _attributes_of(self, cls: ast.ClassDef) -> list[tuple[str, ast.expr]]:
+    def _attributes_of(self, cls: ast.ClassDef) -> dict[str, list[ast.expr]]:
         if cls not in self._attributes:
-            self._attributes[cls] = list(self._find_attributes(cls))
+            attributes: dict[str, list[ast.expr]] = {}
+            for attribute, value in self._find_attributes(cls):
+                attributes.setdefault(attribute, []).append(value)
+            self._attributes[cls] = attributes
         return self._attributes[cls]
 
     @cached_property
-    def _attributes(self) -> dict[ast.ClassDef, list[tuple[str, ast.expr]]]:
+    def _attributes(self) -> dict[ast.ClassDef, dict[str, list[ast.expr]]]:
         return {}
 
     def _find_attributes(self, cls: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
-        for node in self.walk(cls.body, into_functions=True):
+        for node in self.walk(cls, into_functions=True):
             match node:
                 case ast.Assign(targets=targets, value=value):
-                    for target in targets:
-                        yield from self._assigned(cls, target, value)
-                case ast.AnnAssign(target=target, value=ast.expr() as value):
+                    pass
+                case ast.AnnAssign(target=ast.expr() as one, value=ast.expr() as value):
+                    targets = [one]
+                case _:
+                    continue
+            # What a class inside this one assigns is its own.
+            if self.enclosing_class(node) is cls:
+                for target in targets:
                     yield from self._assigned(cls, target, value)
 
     def _assigned(self, cls: ast.ClassDef, target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
@@ -197,6 +215,11 @@ class Values(Names):
                         yield from self._assigned(cls, each, part)
 
 
+def _generic(base: ast.expr) -> ast.expr:
+    """The class in a base like `Base[T]`."""
+    return base.value if isinstance(base, ast.Subscript) else base
+
+
 def is_library_subclass(name: str, base: str) -> bool:
     """Whether a library's class is, or inherits from, another: `torch.optim.AdamW` from `torch.optim.Optimizer`.
 
@@ -206,7 +229,7 @@ def is_library_subclass(name: str, base: str) -> bool:
         return True
     package, _, last = name.rpartition(".")
     if base == MODULE:
-        return (package == "torch.nn" and last[:1].isupper() and name not in _NOT_MODULES) or name == LIGHTNING_MODULE
+        return (package == "torch.nn" and last[:1].isupper() and name not in _NOT_MODULES) or name in _MODULES
     if base == OPTIMIZER:
         return package == "torch.optim" and last[:1].isupper()
     return False
