@@ -16,7 +16,7 @@ _CUDA_UNIT = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)|bench|prof
 _TEST_OR_BENCHMARK = re.compile(
     r"(^|/)(tests?(_\w+)?|testing|benchmarks?)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
 )
-_CUDA_PATH = re.compile(r"cuda|(^|[/_-])(triton|tensorrt|trt)([/_.-]|$)")
+_CUDA_PATH = re.compile(r"cuda|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
 _CUDA_STRING = re.compile(r"cuda(:|$)")
 _CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
 _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
@@ -26,7 +26,7 @@ _LARGEST_CHOICE = 6  # statements in the branches of an `if` that may be one cho
 # Packages that do nothing without CUDA.
 _CUDA_PACKAGES = frozenset(
     "triton cupy cudf cuml cugraph pylibcugraph rmm pycuda flash_attn tensorrt torch_tensorrt apex pynvml "
-    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda".split()
+    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda amp_C megatron".split()
 )
 _CUDA_CALLS = frozenset(
     {
@@ -299,3 +299,12 @@ def _is_bound(module: Module, node: ast.expr, name: str) -> bool:
             if block is here or any(block is ancestor for ancestor in module.ancestors(node)):
                 return True
     return False
+
+
+def torch_name(module: Module) -> str | None:
+    """What a module calls the package torch: `torch`, or `th` after `import torch as th`; None if not imported."""
+    for statement in module.nodes(ast.Import):
+        for alias in statement.names:
+            if alias.name == "torch":
+                return alias.asname or "torch"
+    return None

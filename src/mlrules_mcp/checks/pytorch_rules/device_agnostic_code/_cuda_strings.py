@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mlrules_mcp.checks._devices import asks_device, device_in_scope, is_cuda_string
+from mlrules_mcp.checks._devices import asks_device, device_in_scope, is_cuda_string, torch_name
 from mlrules_mcp.checks.check import suggested
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._moves import is_index_of_many
 from mlrules_mcp.findings import AddImport, Fix, Replace, Span
@@ -216,14 +216,9 @@ def choice_fix(module: Module, text: CudaString) -> Fix | None:
     """`"cuda"` as `"cuda" if torch.cuda.is_available() else "cpu"`; None in a signature, which runs on import."""
     if any(isinstance(ancestor, ast.arguments) for ancestor in module.ancestors(text.node)):
         return None
-    torch = next((alias.asname or "torch" for alias in _imports(module) if alias.name == "torch"), None)
+    torch = torch_name(module)
     written = module.text(text.node)
     quote = "'" if "'" in written else '"'
     code = f"{written} if {torch or 'torch'}.cuda.is_available() else {quote}cpu{quote}"
     edit = Replace(Span.of(text.node), code)
     return suggested("Ask for CUDA", *((edit,) if torch else (edit, AddImport("torch"))))
-
-
-def _imports(module: Module) -> Iterator[ast.alias]:
-    for statement in module.nodes(ast.Import):
-        yield from statement.names
