@@ -51,7 +51,7 @@ def marked_locations(code: str, opening: str, closing: str) -> list[Location]:
             line, column = line + 1, 1
         elif not MARKERS.match(character):
             column += 1
-    return sorted(locations)
+    return sorted(locations, key=lambda location: location.position)
 
 
 @pytest.mark.parametrize(("check", "example"), examples_of(Bad))
@@ -59,7 +59,10 @@ def test_a_bad_example_is_found_at_the_marked_place(check: AnyCheck, example: Ba
     analysis = analyze(SourceFile.from_text(unmarked(example.code), "train.py"), only(check))
     assert not analysis.diagnostics
     assert [finding.location for finding in analysis.findings] == marked_locations(example.code, "«", "»")
-    also_at = sorted(location for finding in analysis.findings for location in finding.also_at)
+    also_at = sorted(
+        (location for finding in analysis.findings for location in finding.also_at),
+        key=lambda location: location.position,
+    )
     assert also_at == marked_locations(example.code, "‹", "›")
     for finding in analysis.findings:
         assert (finding.severity == "advice") == example.advice

@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from mlrules_mcp.cli import cli
 
 BAD = "import torch\n\nwith torch.no_grad:\n    pass\n"
-SUGGESTED = "import torch\n\nstate = torch.load('model.pt')\n"
+SUGGESTED = "import torch\n\nmodel.to(device)\nmodel.load_state_dict(torch.load('model.pt'))\n"
 CLEAN = "import torch\n\nwith torch.no_grad():\n    pass\n"
 
 

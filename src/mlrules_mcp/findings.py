@@ -12,7 +12,7 @@ Applicability: TypeAlias = Literal["safe", "suggested"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "advice")
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Location:
     """A range of text for people: lines and columns count from 1, columns in characters, the end exclusive."""
 
@@ -21,6 +21,11 @@ class Location:
     end_line: int
     end_column: int
     cell: int | None = None
+
+    @property
+    def position(self) -> tuple[int, int, int]:
+        """Where it starts: what findings of one file are put in order by."""
+        return (self.cell or 0, self.line, self.column)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -168,7 +173,8 @@ class Finding:
 class Diagnostic:
     """What is odd about the input itself: an unreadable file, a syntax error, a rule file that had to be guessed at.
 
-    `code` names the kind (`syntax-error`, `unused-suppression`); `line` counts from 1, None speaks of the whole file.
+    `code` names the kind (`syntax-error`, `unused-suppression`). `line` counts from 1 in the file, or in the `cell` of
+    a notebook; None speaks of the whole file.
     """
 
     code: str
@@ -177,3 +183,4 @@ class Diagnostic:
     message: str
     line: int | None = None
     column: int | None = None
+    cell: int | None = None

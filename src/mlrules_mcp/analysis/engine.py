@@ -110,16 +110,20 @@ def _grouped(findings: list[Finding], module: Module) -> Iterator[Finding]:
     """One finding for each cause: the same message of one check in one function, with all its places."""
     groups: dict[tuple[object, ...], list[Finding]] = {}
     for finding in findings:
-        function = module.function_at(finding.location.line + module.source.shift)
+        function = module.function_at(module.source.code_line(finding.location))
         groups.setdefault((finding.check, finding.message, finding.severity, function), []).append(finding)
     for group in groups.values():
-        group.sort(key=lambda finding: finding.location)
+        group.sort(key=lambda finding: finding.location.position)
         first, *rest = group
         if not rest:
             yield first
             continue
         also_at = {location for finding in group for location in (finding.location, *finding.also_at)}
-        yield replace(first, also_at=tuple(sorted(also_at - {first.location})), fix=_joined_fix(group))
+        yield replace(
+            first,
+            also_at=tuple(sorted(also_at - {first.location}, key=lambda place: place.position)),
+            fix=_joined_fix(group),
+        )
 
 
 def _joined_fix(group: list[Finding]) -> Fix | None:
@@ -132,7 +136,9 @@ def _joined_fix(group: list[Finding]) -> Fix | None:
 
 
 def _in_order(findings: Iterable[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.location, finding.check))
+    return sorted(
+        findings, key=lambda finding: (SEVERITIES.index(finding.severity), finding.location.position, finding.check)
+    )
 
 
 def _failed(check: AnyCheck, source: SourceFile, why: str) -> Diagnostic:

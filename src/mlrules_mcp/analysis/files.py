@@ -13,7 +13,7 @@ _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "__pypacka
 
 
 def python_files(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
-    """The Python files that some paths stand for, each once, folders searched in order.
+    """The Python files and notebooks that some paths stand for, each once, folders searched in order.
 
     A file that is named is taken whatever its ending. In folders, hidden ones, virtual environments and what
     tools made are left out, and links are not followed. A path that isn't there, or can't be analysed, gives a
@@ -23,9 +23,6 @@ def python_files(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
     for path in paths:
         if path.is_dir():
             files: Iterable[Path] = _search(path)
-        elif path.suffix == ".ipynb":
-            yield Diagnostic("unsupported", "error", path.as_posix(), "Notebooks can't be analysed in this version.")
-            continue
         elif path.exists():
             files = [path]
         else:
@@ -40,7 +37,7 @@ def python_files(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
 def _search(root: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(name for name in folders if not _is_skipped(folder, name))
-        yield from (Path(folder, name) for name in sorted(files) if name.endswith((".py", ".pyw")))
+        yield from (Path(folder, name) for name in sorted(files) if name.endswith((".py", ".pyw", ".ipynb")))
 
 
 def _is_skipped(folder: str, name: str) -> bool:

@@ -161,10 +161,9 @@ class _EditTransformer(cst.CSTTransformer):
         for edit in edits:
             if isinstance(edit, AddImport):
                 continue
-            span, shift = edit.span, source.shift
-            place = source.location(span.line, span.column, span.end_line, span.end_column)
-            start = (place.line + shift, place.column - 1)
-            key = (*start, place.end_line + shift, place.end_column - 1)
+            span = edit.span
+            start = (span.line, source.characters(span.line, span.column))
+            key = (*start, span.end_line, source.characters(span.end_line, span.end_column))
             is_expression = isinstance(edit, Replace | SetArgument | RemoveArgument)
             wanted.setdefault(key if is_expression else start, []).append(edit)
         for node, position in self.wrapper.resolve(PositionProvider).items():

@@ -50,7 +50,6 @@ class Suppressions:
         self._used: set[_Comment] = set()
 
     def _read(self) -> Iterator[_Comment]:
-        shift = self._module.source.shift
         for number, text in enumerate(self._module.source.lines, start=1):
             for match in _COMMENT.finditer(text) if "mlrules:" in text else ():
                 before = text[: match.start()]
@@ -58,12 +57,12 @@ class Suppressions:
                     continue
                 if match["verb"] != "ignore":
                     message = f"'{match[0]}' is not known; write `# mlrules: ignore[name]`."
-                    self._report("unknown-suppression", message, number - shift)
+                    self._report("unknown-suppression", message, number)
                     continue
                 alone = not before.strip() or before.lstrip().startswith("#")
                 speaks_of = self._next_code_line(number) if alone else number
-                checks = None if match["names"] is None else frozenset(self._named(match["names"], number - shift))
-                yield _Comment(speaks_of - shift, number - shift, checks, match[0])
+                checks = None if match["names"] is None else frozenset(self._named(match["names"], number))
+                yield _Comment(speaks_of, number, checks, match[0])
 
     def _named(self, names: str, line: int) -> Iterator[str]:
         for name in filter(None, map(str.strip, names.split(","))):
@@ -95,7 +94,11 @@ class Suppressions:
         return number
 
     def _report(self, code: str, message: str, line: int) -> None:
-        self.diagnostics.append(Diagnostic(code, "warning", self._module.source.path, message, line))
+        self.diagnostics.append(self._diagnostic(code, message, line))
+
+    def _diagnostic(self, code: str, message: str, code_line: int) -> Diagnostic:
+        cell, line = self._module.source.place(code_line)
+        return Diagnostic(code, "warning", self._module.source.path, message, line, cell=cell)
 
     def keep(self, findings: Iterable[Finding]) -> Iterator[Finding]:
         """The findings that no comment suppresses."""
@@ -106,9 +109,10 @@ class Suppressions:
                 yield finding
 
     def _suppressing(self, finding: Finding) -> Iterator[_Comment]:
-        first = finding.location.line
+        first = self._module.source.code_line(finding.location)
         # A finding at a whole loop or function is not spoken of by what stands inside.
-        last = min(finding.location.end_line, self._headers.get(first, finding.location.end_line))
+        end = first + finding.location.end_line - finding.location.line
+        last = min(end, self._headers.get(first, end))
         for comment in self._comments[bisect_left(self._lines, first) : bisect_right(self._lines, last)]:
             if comment.checks is None or finding.check in comment.checks:
                 yield comment
@@ -116,9 +120,8 @@ class Suppressions:
     @cached_property
     def _headers(self) -> dict[int, int]:
         """The last line of the head of each compound statement, by its first line."""
-        shift = self._module.source.shift
         return {
-            statement.lineno - shift: max(statement.lineno, statement.body[0].lineno - 1) - shift  # type: ignore[attr-defined]
+            statement.lineno: max(statement.lineno, statement.body[0].lineno - 1)  # type: ignore[attr-defined]
             for kind in _COMPOUND
             for statement in self._module.nodes(kind)
         }
@@ -127,10 +130,5 @@ class Suppressions:
         """A diagnostic for each comment that suppressed nothing; to ask for once all findings went through `keep`."""
         for comment in self._comments:
             if comment not in self._used and comment.checks != frozenset():
-                yield Diagnostic(
-                    "unused-suppression",
-                    "warning",
-                    self._module.source.path,
-                    f"'{comment.text}' suppresses nothing here. Remove it.",
-                    comment.written_at,
-                )
+                message = f"'{comment.text}' suppresses nothing here. Remove it."
+                yield self._diagnostic("unused-suppression", message, comment.written_at)

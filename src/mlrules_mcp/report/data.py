@@ -66,6 +66,7 @@ def diagnostic_data(diagnostic: Diagnostic) -> dict[str, Any]:
         "code": diagnostic.code,
         "severity": diagnostic.severity,
         "path": diagnostic.path,
+        "cell": diagnostic.cell,
         "line": diagnostic.line,
         "column": diagnostic.column,
         "message": diagnostic.message,

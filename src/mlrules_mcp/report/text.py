@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlrules_mcp.analysis.engine import Analysis
-from mlrules_mcp.findings import SEVERITIES, Diagnostic, Finding
+from mlrules_mcp.findings import SEVERITIES, Diagnostic, Finding, Location
 
 if TYPE_CHECKING:
     from mlrules_mcp.training.result import DeviceReport, TrainingResult
@@ -31,12 +31,16 @@ def analysis_text(analysis: Analysis, style: Style = plain) -> str:
 
 def finding_text(finding: Finding, style: Style = plain) -> str:
     """One finding: place, severity, check and message; then other places, related ones and the fix."""
-    place = f"{finding.path}:{finding.location.line}:{finding.location.column}"
+    location = finding.location
+    place = _place(finding.path, location.cell, location.line, location.column)
     severity = style(finding.severity, fg=_COLOURS[finding.severity], bold=True)
     lines = [f"{style(place, bold=True)}: {severity} [{finding.check}] {finding.message}"]
     if finding.also_at:
-        lines.append("    also at line " + ", ".join(str(location.line) for location in finding.also_at))
-    lines += [f"    {other.path}:{other.location.line}: {other.message}" for other in finding.related]
+        lines.append(f"    also at {_also_at(finding.also_at)}")
+    lines += [
+        f"    {_place(other.path, other.location.cell, other.location.line)}: {other.message}"
+        for other in finding.related
+    ]
     if finding.fix:
         lines.append(f"    {finding.fix.applicability} fix: {finding.fix.title}")
     return "\n".join(lines)
@@ -44,9 +48,19 @@ def finding_text(finding: Finding, style: Style = plain) -> str:
 
 def diagnostic_text(diagnostic: Diagnostic, style: Style = plain) -> str:
     """One diagnostic with its place, as far as it has one."""
-    place = ":".join(str(part) for part in (diagnostic.path, diagnostic.line, diagnostic.column) if part is not None)
+    place = _place(diagnostic.path, diagnostic.cell, diagnostic.line, diagnostic.column)
     severity = style(diagnostic.severity, fg=_COLOURS[diagnostic.severity], bold=True)
     return f"{style(place, bold=True)}: {severity} [{diagnostic.code}] {diagnostic.message}"
+
+
+def _place(path: str, cell: int | None, *numbers: int | None) -> str:
+    in_cell = f"cell {cell}" if cell is not None else None
+    return ":".join(str(part) for part in (path, in_cell, *numbers) if part is not None)
+
+
+def _also_at(places: Sequence[Location]) -> str:
+    lines = [f"{place.cell}:{place.line}" if place.cell is not None else str(place.line) for place in places]
+    return ("cell:line " if places[0].cell is not None else "line ") + ", ".join(lines)
 
 
 def summary(analysis: Analysis) -> str:

@@ -35,7 +35,7 @@ def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
     while True:
         try:
             tree = _parse_code("\n".join(lines) if errors else source.code)
-            return tree, sorted(errors, key=lambda diagnostic: diagnostic.line or 0)
+            return tree, sorted(errors, key=lambda diagnostic: (diagnostic.cell or 0, diagnostic.line or 0))
         except SyntaxError as error:
             starts = starts or _statement_starts(source)
             line = min(max(error.lineno or 1, 1), len(lines))
@@ -100,13 +100,15 @@ def _syntax_error(source: SourceFile, error: SyntaxError, line: int) -> Diagnost
     message = (error.msg or "invalid syntax").rstrip(".")
     if _PYTHON_2.match(message):
         message += " (this is Python 2; only Python 3 can be analysed)"
+    cell, own_line = source.place(line)
     return Diagnostic(
         "syntax-error",
         "error",
         source.path,
         f"Syntax error: {message}. The statement around it was left out; the rest was analysed.",
-        max(line - source.shift, 1),
+        own_line,
         max(error.offset or 1, 1),
+        cell,
     )
 
 

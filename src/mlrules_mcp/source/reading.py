@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrules_mcp.findings import Diagnostic, Location
+from mlrules_mcp.source.notebook import NotANotebook, Notebook
 
 MAX_BYTES = 2_000_000
+MAX_NOTEBOOK_BYTES = 50_000_000  # saved pictures weigh more than code
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 # The indentation of the first line with code: blank lines and comments may stand anywhere.
@@ -31,6 +33,7 @@ class SourceFile:
 
     A snippet may be cut from inside a function. Rather than shifting its columns, `code` puts
     `if True:` lines in front (`shift` of them) that open the indentation it starts with.
+    Of a notebook, `code` is the cells in order as one program.
     """
 
     path: str
@@ -40,24 +43,37 @@ class SourceFile:
     shift: int = 0
     encoding: str = "utf-8"
     bom: bool = False
+    notebook: Notebook | None = None
 
     @classmethod
     def from_text(cls, text: str, path: str = "<snippet>", encoding: str = "utf-8", bom: bool = False) -> SourceFile:
         """A source from decoded text; `path` is only what findings are reported under.
 
         Raises:
-            UnreadableSource: it is longer than `MAX_BYTES`, or holds null characters.
+            UnreadableSource: it is longer than `MAX_BYTES`, holds null characters, or is no notebook though its path
+                says so.
         """
-        if len(text) > MAX_BYTES:
+        if len(text) > _most_bytes(path):
             raise _too_large(path, len(text))
         if "\0" in text:
             raise UnreadableSource("binary-file", path, "The text holds null characters: it is not Python source.")
         if text.startswith("\ufeff"):
             text, bom = text[1:], True
+        if path.endswith(".ipynb"):
+            return cls._from_notebook(text, path, encoding, bom)
         first = _FIRST_INDENT.match(text)
         ladder = _ladder(text, first[1]) if first and first[1] else []
         code = "".join(f"{indent}if True:\n" for indent in ladder) + text
         return cls(path, text, code, tuple(_LINE_END.split(code)), len(ladder), encoding, bom)
+
+    @classmethod
+    def _from_notebook(cls, text: str, path: str, encoding: str, bom: bool) -> SourceFile:
+        try:
+            notebook = Notebook.read(text)
+        except NotANotebook as error:
+            raise UnreadableSource("not-a-notebook", path, f"The file is no Jupyter notebook: {error}.") from None
+        code = notebook.program
+        return cls(path, text, code, tuple(_LINE_END.split(code)), 0, encoding, bom, notebook)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str) -> SourceFile:
@@ -66,7 +82,7 @@ class SourceFile:
         Raises:
             UnreadableSource: it is binary, over `MAX_BYTES`, or not in its encoding.
         """
-        if len(data) > MAX_BYTES:
+        if len(data) > _most_bytes(path):
             raise _too_large(path, len(data))
         if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise UnreadableSource("wrong-encoding", path, "The file is UTF-16: save it as UTF-8.")
@@ -98,7 +114,7 @@ class SourceFile:
             status = path.stat()
             if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
                 raise UnreadableSource("unreadable", name, "The file can't be read: it is a device or a pipe.")
-            if status.st_size > MAX_BYTES:
+            if status.st_size > _most_bytes(name):
                 raise _too_large(name, status.st_size)
             data = path.read_bytes()
         except OSError as error:
@@ -109,34 +125,56 @@ class SourceFile:
         return cls.from_bytes(data, name)
 
     def text_of(self, code: str) -> str:
-        """The text that belongs to a changed `code`: the same without the lines put in front."""
+        """The text for a changed `code`; the old text where it does not show which cell of a notebook is which."""
+        if self.notebook is not None:
+            return self.notebook.rewritten(code) or self.text
         return _LINE_END.split(code, maxsplit=self.shift)[-1] if self.shift else code
 
     def encode(self, text: str) -> bytes:
         """The file content for a text, with this source's encoding and byte order mark."""
         return (codecs.BOM_UTF8 if self.bom else b"") + text.encode(self.encoding)
 
+    def place(self, line: int) -> tuple[int | None, int]:
+        """The cell, in a notebook, and the line in the text or cell, of a line of the parsed code (all from 1)."""
+        if self.notebook is not None:
+            return self.notebook.place(line)
+        return None, max(line - self.shift, 1)
+
+    def code_line(self, location: Location) -> int:
+        """The line of the parsed code that a location starts on: the opposite of `place`."""
+        if self.notebook is not None and location.cell is not None:
+            return self.notebook.line(location.cell, location.line)
+        return location.line + self.shift
+
     def location(self, line: int, column: int, end_line: int, end_column: int) -> Location:
         """Where a range of `ast` (columns from 0 in UTF-8 bytes) is for people: characters, from 1."""
+        cell, first = self.place(line)
         return Location(
-            line - self.shift,
-            self._characters(line, column) + 1,
-            end_line - self.shift,
-            self._characters(end_line, end_column) + 1,
+            first,
+            self.characters(line, column) + 1,
+            self.place(end_line)[1],
+            self.characters(end_line, end_column) + 1,
+            cell,
         )
 
-    def _characters(self, line: int, byte_column: int) -> int:
+    def characters(self, line: int, byte_column: int) -> int:
+        """A column of `ast` (from 0 in UTF-8 bytes) in characters (from 0), for a line of the parsed code."""
         text = self.lines[line - 1] if line <= len(self.lines) else ""
         if text.isascii():
             return min(byte_column, len(text))
         return len(text.encode("utf-8", "surrogatepass")[:byte_column].decode("utf-8", "ignore"))
 
 
+def _most_bytes(path: str) -> int:
+    return MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_BYTES
+
+
 def _too_large(path: str, size: int) -> UnreadableSource:
     return UnreadableSource(
         "too-large",
         path,
-        f"{size:,} bytes are too many: files over {MAX_BYTES:,} bytes are not analysed. Split it, or leave it out.",
+        f"{size:,} bytes are too many: files over {_most_bytes(path):,} bytes are not analysed. Split it, "
+        "or leave it out.",
     )
 
 
