@@ -7,17 +7,22 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.guards import Guards
+from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.tree import FUNCTIONS, Function, Loop
 from mlrules_mcp.source.values import LIGHTNING_MODULE, OPTIMIZER
 
 STEP_METHODS = frozenset({"training_step", "validation_step", "test_step", "predict_step", "forward"})
 
-_OPTIMIZER_NAME = re.compile(r"optim|(^|_)opts?(_|\d|$)|(^|_)opts?[A-Z]|adam|sgd|rmsprop|lbfgs", re.IGNORECASE)
+_OPTIMIZER_NAME = re.compile(
+    r"(?i:optim(?!al|um|[iu][sz]ed)|adam|sgd|rmsprop|lbfgs)|(^|_)(?i:opts?)(_|\d|$)|(^|_)[Oo]pts?[A-Z]"
+)
 _NOT_OPTIMIZER_NAME = re.compile(r"sched|lr_|option", re.IGNORECASE)
 _SCALER_NAME = re.compile(r"scaler", re.IGNORECASE)
 _GRAD_SCALERS = ("torch.amp.GradScaler", "torch.cuda.amp.GradScaler", "torch.amp.grad_scaler.GradScaler")
-_NO_GRAD = frozenset({"torch.no_grad", "torch.inference_mode", "torch.set_grad_enabled"})
+# Methods that so many classes have that the name alone says nothing about whose it is.
+_COMMON_METHODS = frozenset({"train", "eval", "forward", "step", "backward", "__call__", "__init__"})
 
 
 class Gradients(Guards):
@@ -92,7 +97,8 @@ class Gradients(Guards):
         clears += [
             call
             for call in self.calls("zero_", "zero")
-            if isinstance(call.func, ast.Attribute) and ".grad" in ast.unparse(call.func.value)
+            if isinstance(call.func, ast.Attribute)
+            and any(isinstance(part, ast.Attribute) and part.attr == "grad" for part in self.walk(call.func.value))
         ]
         return clears
 
@@ -101,13 +107,8 @@ class Gradients(Guards):
         """What runs once for each batch: the innermost loops that compute or apply gradients, the functions
         without a loop of their own that such a loop calls to do it, and `training_step` of a LightningModule."""
         regions: set[ast.AST] = set()
-        gradient_calls = self.backward_calls or self.optimizer_steps or self._scaler_calls
-        for call in gradient_calls:
-            loop = self.enclosing_loop(call)
-            if loop is not None:
-                regions.add(loop)
-            elif (function := self.enclosing_function(call)) is not None:
-                regions.update(self._calling_loops(function))
+        for call in (self.backward_calls or self.optimizer_steps) + self._scaler_calls:
+            regions.update(self._regions_around(call))
         for function in self.functions:
             cls = self.enclosing_class(function)
             if function.name == "training_step" and cls is not None and self.is_subclass(cls, LIGHTNING_MODULE):
@@ -119,22 +120,55 @@ class Gradients(Guards):
         """Calls of timm's kind, which compute and apply gradients at once: `loss_scaler(loss, optimizer)`."""
         return [
             call
-            for call in self.nodes(ast.Call)
-            if len(call.args) > 1
-            and _SCALER_NAME.search(last_name(call.func) or "")
-            and self.is_optimizer(call.args[1])
+            for name, calls in self._calls_by_name.items()
+            if _SCALER_NAME.search(name)
+            for call in calls
+            if len(call.args) > 1 and self.is_optimizer(call.args[1])
         ]
 
-    def _calling_loops(self, function: Function) -> Iterator[ast.AST]:
-        for call in self.calls(function.name):
-            if self.local_function(call) is function or self._is_method_call(call, function):
-                loop = self.enclosing_loop(call)
-                if loop is not None:
-                    yield loop
-                    yield function
+    def _regions_around(self, call: ast.Call) -> Iterator[ast.AST]:
+        """The innermost loops that repeat a call, and the functions on the way from them to it."""
+        came_from: dict[Function, Function | None] = {}
+        pending: list[tuple[ast.AST, Function | None]] = [(call, None)]
+        while pending:
+            node, callee = pending.pop()
+            function = self.enclosing_function(node)
+            if (loop := self.enclosing_loop(node)) is not None:
+                yield loop
+                while callee is not None:
+                    yield callee
+                    callee = came_from[callee]
+            elif function is not None and function not in came_from:
+                came_from[function] = callee
+                pending.extend((caller, function) for caller in self._callers(function))
 
-    def _is_method_call(self, call: ast.Call, function: Function) -> bool:
-        return isinstance(call.func, ast.Attribute) and self.enclosing_class(function) is not None
+    def _callers(self, function: Function) -> Iterator[ast.AST]:
+        """The calls of a local function or method, and the places where it is passed on to be called."""
+        for call in self.calls(function.name):
+            if self.local_function(call) is function or self._may_be_method_call(call, function):
+                yield call
+        for name in self._passed_names.get(function.name, ()):
+            if self._local_definition(name) is function:
+                yield name
+
+    def _may_be_method_call(self, call: ast.Call, function: Function) -> bool:
+        cls = self.enclosing_class(function)
+        match call.func:
+            case ast.Attribute(value=receiver) if cls is not None and self.parent(function) is cls:
+                made = [origin for origin in self.origins(receiver) if isinstance(origin, ast.Call)]
+                classes = [made_of for origin in made if (made_of := self.local_class(origin.func))]
+                return cls in classes or (not classes and function.name not in _COMMON_METHODS)
+        return False
+
+    @cached_property
+    def _passed_names(self) -> dict[str, list[ast.Name]]:
+        """The names that are arguments of calls: `optimizer.step(closure)`."""
+        passed: dict[str, list[ast.Name]] = {}
+        for call in self.nodes(ast.Call):
+            for value in (*call.args, *(keyword.value for keyword in call.keywords)):
+                if isinstance(value, ast.Name):
+                    passed.setdefault(value.id, []).append(value)
+        return passed
 
     def step_region(self, node: ast.AST) -> ast.AST | None:
         """The training loop or step function that runs a node once for each batch; None if nothing does.
@@ -160,36 +194,60 @@ class Gradients(Guards):
 
     def under_no_grad(self, node: ast.AST) -> bool:
         """Whether a node runs with gradients switched off, or perhaps off: inside `with torch.no_grad():`,
-        `inference_mode`, `set_grad_enabled(…)`, under such a decorator, or after a bare `set_grad_enabled(False)`."""
+        `inference_mode`, `set_grad_enabled(…)`, under such a decorator, or after a bare `set_grad_enabled(False)`.
+        The innermost switch decides: `enable_grad` inside `no_grad` has them on."""
+        child = node
         for ancestor in self.ancestors(node):
-            if isinstance(ancestor, ast.With | ast.AsyncWith):
-                for item in ancestor.items:
-                    if self._switches_gradients_off(item.context_expr):
-                        return True
-            elif isinstance(ancestor, FUNCTIONS) and any(map(self._switches_gradients_off, ancestor.decorator_list)):
-                return True
-        function = self.enclosing_function(node)
-        return any(
-            isinstance(self.parent(call), ast.Expr)
-            and self.is_call_to(call, "torch.set_grad_enabled")
-            and self._switches_gradients_off(call)
-            and call.lineno < getattr(node, "lineno", 0)
-            and self.enclosing_function(call) in (function, None)
-            for call in self.calls("set_grad_enabled")
-        )
+            switches: list[ast.expr] = []
+            if isinstance(child, ast.stmt):  # not what stands in the head of a `with` or in a decorator
+                match ancestor:
+                    case ast.With(items=items) | ast.AsyncWith(items=items):
+                        switches = [item.context_expr for item in items]
+                    case ast.FunctionDef(decorator_list=decorators) | ast.AsyncFunctionDef(decorator_list=decorators):
+                        switches = decorators
+            for switch in reversed(switches):
+                if (on := self._switches_gradients(switch)) is not None:
+                    return not on
+            child = ancestor
+        return self._switched_off_before(node)
 
-    def _switches_gradients_off(self, expression: ast.expr) -> bool:
-        target = expression.func if isinstance(expression, ast.Call) else expression
-        if isinstance(expression, ast.IfExp):
-            return self._switches_gradients_off(expression.body) or self._switches_gradients_off(expression.orelse)
-        name = self.qualified_name(target)
-        if name is None and isinstance(target, ast.Name):
-            return any(self._switches_gradients_off(v) for v in self.values_of(target))
-        if name == "torch.set_grad_enabled" and isinstance(expression, ast.Call):
-            match expression.args:
-                case [ast.Constant(value=True)]:
-                    return False
-        return name in _NO_GRAD or (last_name(target) or "") in {"no_grad", "inference_mode"}
+    def _switched_off_before(self, node: ast.AST) -> bool:
+        """Whether the last bare `set_grad_enabled` before a node, in its function or in the module, has them off."""
+        off = False
+        function = self.enclosing_function(node)
+        for call in self.calls("set_grad_enabled"):
+            if (
+                isinstance(self.parent(call), ast.Expr)
+                and start(call) < start(node)
+                and self.enclosing_function(call) in (function, None)
+                and (on := self._switches_gradients(call)) is not None
+            ):
+                off = not on
+        return off
+
+    def _switches_gradients(self, expression: ast.expr) -> bool | None:
+        """Whether a context manager or decorator has gradients on; None if it has nothing to do with them.
+
+        One that may have them off, such as `set_grad_enabled(training)`, counts as having them off.
+        """
+        answers = {self._switch(origin) for origin in self.origins(expression)} - {None}
+        return all(answers) if answers else None
+
+    def _switch(self, expression: ast.expr) -> bool | None:
+        call = expression if isinstance(expression, ast.Call) else None
+        target = call.func if call else expression
+        mode = argument(call, "mode", 0) if call else None
+        given = mode.value if isinstance(mode, ast.Constant) else None
+        match self.qualified_name(target) or last_name(target):
+            case "torch.enable_grad":
+                return True
+            case "torch.set_grad_enabled":
+                return given is True
+            case "torch.inference_mode":
+                return given is False
+            case "torch.no_grad" | "no_grad" | "inference_mode":
+                return False
+        return None
 
 
 def last_name(expression: ast.expr) -> str | None:
