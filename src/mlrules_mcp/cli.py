@@ -103,7 +103,7 @@ def check(
             for file in _with_progress(files):
                 analysis += _fix_file(file, catalogue, mode, kinds)
         else:
-            analysis = analyze_files(_with_progress(files), catalogue, report_unused=whole)
+            analysis = analyze_files(_with_progress(files), catalogue, Path.cwd(), report_unused=whole)
     _print_analysis(analysis, output)
     sys.exit(analysis.exit_code)
 
@@ -130,14 +130,14 @@ def _check_stdin(name: str, catalogue: Catalogue, mode: str | None, kinds: list[
 
 
 def _fix_file(file: Path | Diagnostic, catalogue: Catalogue, mode: str, kinds: list[Applicability]) -> Any:
-    from mlrules_mcp.analysis.engine import Analysis
+    from mlrules_mcp.analysis.engine import Analysis, name_in
     from mlrules_mcp.analysis.fixes import fix, write
     from mlrules_mcp.source import SourceFile, UnreadableSource
 
     if not isinstance(file, Path):
         return Analysis(1, diagnostics=(file,))
     try:
-        source = SourceFile.from_path(file)
+        source = SourceFile.from_path(file, name_in(Path.cwd(), file))
         fixed = fix(source, catalogue, kinds)
         if mode == "diff":
             _echo_diff(source, fixed.source)

@@ -83,6 +83,7 @@ def test_files_under_the_root_are_read_and_others_are_refused(server: MCPServer,
     result = call(server, "analyze_code", {"paths": ["train.py"]})
     assert result.structured_content is not None
     assert result.structured_content["files"] == 1
+    assert {finding["path"] for finding in result.structured_content["findings"]} == {"train.py"}
     assert len(result.structured_content["findings"]) == 2
     outside = tmp_path.parent / "outside.py"
     outside.write_text(BAD, encoding="utf-8")

@@ -72,23 +72,43 @@ def _analyze(source: SourceFile, catalogue: Catalogue, report_unused: bool) -> A
     return Analysis(1, tuple(_in_order(_grouped(found, module))), tuple(diagnostics))
 
 
-def analyze_files(files: Iterable[Path | Diagnostic], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
-    """Run the checks over files. What can't be read becomes a diagnostic; one in the place of a file is kept."""
+def analyze_files(
+    files: Iterable[Path | Diagnostic],
+    catalogue: Catalogue,
+    root: Path | None = None,
+    *,
+    report_unused: bool = True,
+) -> Analysis:
+    """Run the checks over files. What can't be read becomes a diagnostic; one in the place of a file is kept.
+
+    Args:
+        root: the project's folder: files in it are reported by their path from there. Checks go by that path too,
+            because tests and benchmarks have ways of their own.
+    """
     count = 0
     findings: list[Finding] = []
     diagnostics: list[Diagnostic] = []
     for file in files:
-        analysis = _analyze_file(file, catalogue, report_unused)
+        analysis = _analyze_file(file, catalogue, root, report_unused)
         count += analysis.files
         findings.extend(analysis.findings)
         diagnostics.extend(analysis.diagnostics)
     return Analysis(count, tuple(findings), tuple(diagnostics))
 
 
-def _analyze_file(file: Path | Diagnostic, catalogue: Catalogue, report_unused: bool) -> Analysis:
+def _analyze_file(file: Path | Diagnostic, catalogue: Catalogue, root: Path | None, report_unused: bool) -> Analysis:
     if isinstance(file, Diagnostic):
         return Analysis(1, diagnostics=(file,))
-    return read_and_analyze(partial(SourceFile.from_path, file), catalogue, report_unused=report_unused)
+    return read_and_analyze(
+        partial(SourceFile.from_path, file, name_in(root, file)), catalogue, report_unused=report_unused
+    )
+
+
+def name_in(root: Path | None, file: Path) -> str:
+    """What a file is reported as: its path from the root, or as it was given where it lies outside."""
+    if root is not None and file.is_relative_to(root):
+        file = file.relative_to(root)
+    return file.as_posix()
 
 
 def read_and_analyze(read: Callable[[], SourceFile], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:

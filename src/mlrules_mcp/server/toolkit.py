@@ -23,17 +23,18 @@ class ServerContext:
     catalogue: Catalogue
     roots: tuple[Path, ...] = ()
 
-    def allowed(self, path: str) -> Path:
-        """The file or folder that a client's path means.
+    def allowed(self, path: str) -> tuple[Path, Path]:
+        """The file or folder that a client's path means, and the root it lies in, both resolved.
 
         Raises:
             ToolError: it lies outside the roots, through `..` or a link too, or isn't there.
         """
         for root in self.roots:
-            candidate = (root / path).resolve()
-            if candidate.is_relative_to(root.resolve()):
+            resolved = root.resolve()
+            candidate = (resolved / path).resolve()
+            if candidate.is_relative_to(resolved):
                 if candidate.exists():
-                    return candidate
+                    return candidate, resolved
                 raise ToolError(f"There is no file or folder {path!r} under {root.as_posix()}.")
         where = " or ".join(root.as_posix() for root in self.roots)
         raise ToolError(

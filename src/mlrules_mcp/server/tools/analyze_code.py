@@ -55,16 +55,17 @@ def build(context: ServerContext) -> Tool:
 
 
 async def _analyze_paths(context: ServerContext, paths: list[str], ctx: Context) -> Analysis:
-    files = list(python_files([context.allowed(path) for path in paths]))
+    allowed = [context.allowed(path) for path in paths]
+    files = list(dict.fromkeys((file, root) for path, root in allowed for file in python_files([path])))
     if len(files) > _MOST_FILES:
         raise ToolError(
             f"{len(files)} files are too many for one call: pass fewer than {_MOST_FILES}, folder by folder."
         )
     analysis = Analysis(0)
-    for done, file in enumerate(files):
+    for done, (file, root) in enumerate(files):
         await ctx.report_progress(done, len(files), f"Checking {getattr(file, 'name', file)}")
         analysis += await anyio.to_thread.run_sync(
-            partial(analyze_files, [file], context.catalogue), abandon_on_cancel=True
+            partial(analyze_files, [file], context.catalogue, root), abandon_on_cancel=True
         )
     return analysis
 

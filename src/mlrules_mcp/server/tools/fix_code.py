@@ -11,6 +11,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
+from mlrules_mcp.analysis.engine import name_in
 from mlrules_mcp.findings import Applicability
 from mlrules_mcp.report.data import analysis_data, without_empty
 from mlrules_mcp.report.diff import unified_diff
@@ -75,6 +76,7 @@ def _source(context: ServerContext, code: str | None, filename: str, path: str |
     try:
         if only_one(code=code, path=path) == "code":
             return SourceFile.from_text(code or "", filename)
-        return SourceFile.from_path(context.allowed(path or ""), path)
+        file, root = context.allowed(path or "")
+        return SourceFile.from_path(file, name_in(root, file))
     except UnreadableSource as error:
         raise ToolError(f"{error.diagnostic.path}: {error}") from None
