@@ -159,3 +159,13 @@ def test_a_multi_line_formatted_string_keeps_the_lines_apart() -> None:
     module = module_of('x = f"""\n  é {load(a)}\n  {save(b)}"""\n')
     assert module.location(call(module, "load")) == Location(2, 6, 2, 13)
     assert module.location(call(module, "save")) == Location(3, 4, 3, 11)
+
+
+def test_a_defined_name_is_placed_in_the_head_of_its_definition() -> None:
+    module = module_of("class A:\n  @b(lambda: c)\n  async  def d(self):\n    class Ü(A): pass\n")
+    names = [module.defined_name(node) for node in module.nodes(ast.ClassDef, ast.AsyncFunctionDef)]
+    assert [(node.id, module.location(node)) for node in names] == [
+        ("A", Location(1, 7, 1, 8)),
+        ("Ü", Location(4, 11, 4, 12)),
+        ("d", Location(3, 14, 3, 15)),
+    ]

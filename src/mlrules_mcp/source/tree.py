@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias, TypeVar
@@ -204,6 +205,21 @@ class Tree:
             node.col_offset,
             node.end_lineno or node.lineno,
             node.end_col_offset or node.col_offset,
+        )
+
+    def defined_name(self, definition: Function | ast.ClassDef) -> ast.Name:
+        """The name in the head of a function or class, as a node of its own: the place to report what it is."""
+        line = self.source.lines[definition.lineno - 1].encode("utf-8", "surrogatepass")
+        head = re.compile(rb"(?:async\s+)?(?:def|class)\s+").match(line, definition.col_offset)
+        start = head.end() if head else definition.col_offset
+        end = start + len(definition.name.encode())
+        return ast.Name(
+            definition.name,
+            ast.Store(),
+            lineno=definition.lineno,
+            col_offset=start,
+            end_lineno=definition.lineno,
+            end_col_offset=end,
         )
 
     def text(self, node: ast.expr | ast.stmt) -> str:
