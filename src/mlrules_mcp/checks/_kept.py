@@ -36,7 +36,7 @@ def kept_values(module: Module, losses: Losses) -> Iterator[Kept]:
     steps = _Steps(module, losses)
     for kept in _growing(module):
         region = steps.region(kept.place)
-        if region is not None and _outlives(module, kept, region) and not _is_bounded(module, kept.target):
+        if region is not None and _outlives(module, kept, region) and not _is_something_else(module, kept):
             yield kept
 
 
@@ -161,11 +161,14 @@ def _always_runs(module: Module, node: ast.AST, region: ast.AST) -> bool:
     return False
 
 
-def _is_bounded(module: Module, target: ast.expr) -> bool:
-    """Whether a target holds no more than so many values, or what is no tensor: a `deque(maxlen=…)`, a NumPy array."""
-    for origin in module.origins(target.value if isinstance(target, ast.Subscript) else target):
+def _is_something_else(module: Module, kept: Kept) -> bool:
+    """Whether a target holds no more than so many values, no tensors, or is an object that may detach what it gets."""
+    target = kept.target.value if isinstance(kept.target, ast.Subscript) else kept.target
+    for origin in module.origins(target):
         if isinstance(origin, ast.Call):
             name = module.qualified_name(origin.func) or ""
             if name.startswith("numpy.") or (name == "collections.deque" and argument(origin, "maxlen", 1)):
+                return True
+            if isinstance(kept.place, ast.Call) and not name.startswith(("builtins.", "collections.")):
                 return True
     return False

@@ -285,15 +285,14 @@ class LossKeptWithGraph(Check[ast.Module]):
         ),
         Good(
             """
-            import tracker
-
+            average = CumulativeAverage()
             for inputs, targets in loader:
                 loss = criterion(model(inputs), targets)
                 loss.backward()
-                tracker.add("loss", loss)
+                average.append(loss)
                 writer.add_scalar("loss", loss, step)
             """,
-            why="what a logger does with it doesn't show",
+            why="what an object does with it doesn't show",
         ),
     )
 
