@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS, Function
+from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 _DEVICE_WORD = re.compile(
     r"cuda|gpu|device|nvidia|accelerator|(?<![a-z])(cpu|mps|xpu|npu|hip|rocm|nccl)(?![a-z])", re.IGNORECASE
@@ -16,7 +17,7 @@ _CUDA_UNIT = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)|bench|prof
 _TEST_OR_BENCHMARK = re.compile(
     r"(^|/)(tests?(_\w+)?|testing|benchmarks?)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
 )
-_CUDA_PATH = re.compile(r"cuda|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
+_CUDA_PATH = re.compile(r"cuda|gpu|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
 _CUDA_STRING = re.compile(r"cuda(:|$)")
 _CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
 _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
@@ -273,16 +274,16 @@ def _joins_nccl(module: Module) -> bool:
 
 def device_in_scope(module: Module, node: ast.expr) -> str | None:
     """How to write the device at a node: `device` where that name surely has a value there, else `self.device` in a
-    LightningModule or a class that sets it; None where there is neither."""
+    LightningModule or a class that has it, but for their `__init__`; None where there is neither."""
     if _is_bound(module, node, "device"):
         return "device"
     function, cls = module.enclosing_function(node), module.enclosing_class(node)
-    if cls is None or function is None or not function.args.args or function.args.args[0].arg != "self":
+    if cls is None or function is None or function.name == "__init__":
         return None
-    if module.is_subclass(cls, "lightning.pytorch.LightningModule"):
-        return "self.device"
-    has_device = module.attribute_values(cls, "device") or module.method(cls, "device")
-    return "self.device" if has_device and function.name != "__init__" else None
+    if not function.args.args or function.args.args[0].arg != "self":
+        return None
+    known = module.attribute_values(cls, "device") or module.method(cls, "device")
+    return "self.device" if known or module.is_subclass(cls, LIGHTNING_MODULE) else None
 
 
 def _is_bound(module: Module, node: ast.expr, name: str) -> bool:

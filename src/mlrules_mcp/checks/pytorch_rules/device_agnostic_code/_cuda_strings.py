@@ -123,6 +123,10 @@ def _use_of_device(module: Module, device: ast.Call) -> Use | None:
             return None
         case ast.keyword(arg="default"):
             return "default"
+        case ast.keyword(arg=name) if name in _DEVICE_KEYWORDS:
+            return "argument"
+        case ast.Call(func=ast.Attribute(attr="to")):
+            return "argument"
         case ast.arguments() | ast.Assign() | ast.AnnAssign():
             return _use_of_value(module, device)
     return "choice"
@@ -216,9 +220,20 @@ def choice_fix(module: Module, text: CudaString) -> Fix | None:
     """`"cuda"` as `"cuda" if torch.cuda.is_available() else "cpu"`; None in a signature, which runs on import."""
     if any(isinstance(ancestor, ast.arguments) for ancestor in module.ancestors(text.node)):
         return None
+    device = module.parent(text.node)
+    if module.is_call_to(device, "torch.device") and not _has_plain_index(device):
+        return None
     torch = torch_name(module)
     written = module.text(text.node)
     quote = "'" if "'" in written else '"'
     code = f"{written} if {torch or 'torch'}.cuda.is_available() else {quote}cpu{quote}"
     edit = Replace(Span.of(text.node), code)
     return suggested("Ask for CUDA", *((edit,) if torch else (edit, AddImport("torch"))))
+
+
+def _has_plain_index(device: ast.AST | None) -> bool:
+    """Whether `torch.device("cuda", index)` is given an index that the CPU has too, or none."""
+    match device:
+        case ast.Call(args=[_], keywords=[]) | ast.Call(args=[_, ast.Constant(value=0)], keywords=[]):
+            return True
+    return False

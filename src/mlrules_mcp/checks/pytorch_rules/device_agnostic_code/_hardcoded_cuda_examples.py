@@ -98,6 +98,14 @@ EXAMPLES: tuple[Example, ...] = (
     Bad(
         """
         import torch
+
+        model.to(torch.device(«"cuda"», args.gpu))
+        weights = torch.ones(3, device=torch.device(‹"cuda"›))
+        """
+    ),
+    Bad(
+        """
+        import torch
         from transformers import AutoModel
 
         model = AutoModel.from_pretrained(name, device_map=«"cuda"»)
@@ -250,6 +258,69 @@ EXAMPLES: tuple[Example, ...] = (
         """,
         advice=True,
     ),
+    Bad(
+        """
+        import lightning as L
+        import torch
+
+        class Model(L.LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.net = «torch.nn.Linear(2, 2).cuda()»
+                self.shape = self.net(‹torch.zeros(1, 2).cuda()›).shape
+
+            def transfer_batch_to_device(self, batch, device, dataloader_idx):
+                return batch
+
+            def training_step(self, batch, batch_idx):
+                return self.net(«batch.cuda()»).mean()
+        """,
+        suggested_fix="""
+        import lightning as L
+        import torch
+
+        class Model(L.LightningModule):
+            def __init__(self):
+                super().__init__()
+                self.net = torch.nn.Linear(2, 2).cuda()
+                self.shape = self.net(torch.zeros(1, 2).cuda()).shape
+
+            def transfer_batch_to_device(self, batch, device, dataloader_idx):
+                return batch
+
+            def training_step(self, batch, batch_idx):
+                return self.net(batch.to(self.device)).mean()
+        """,
+    ),
+    Bad(
+        """
+        import torch
+
+        def restore(path, device):
+            return torch.load(path, map_location=lambda storage, place: «storage.cuda()»)
+
+        def build(device):
+            model = («Net()  # the small one
+                .cuda()»)
+        """
+    ),
+    Bad(
+        """
+        import torch
+
+        device = «"cuda"»
+        exec(open("settings.py").read())
+        model = Net().to(device)
+        """,
+        suggested_fix="""
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        exec(open("settings.py").read())
+        model = Net().to(device)
+        """,
+        advice=True,
+    ),
     Good(
         """
         import torch
@@ -261,6 +332,7 @@ EXAMPLES: tuple[Example, ...] = (
         model.to(device)
         if device.type == "cuda" or model.device == torch.device("cuda"):
             model.cuda()
+        same = device.type == torch.device("cuda").type
         """,
         "the code asks first",
     ),
@@ -313,7 +385,15 @@ EXAMPLES: tuple[Example, ...] = (
         device = "cuda"
         if not torch.cuda.is_available():
             device = "cpu"
-        """
+
+        class Agent:
+            def __init__(self):
+                self.device = "cuda"
+
+            def move(self, name):
+                self.device = name
+        """,
+        "what is chosen at first is not what is used",
     ),
     Good(
         """

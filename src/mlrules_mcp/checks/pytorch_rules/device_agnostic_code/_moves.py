@@ -46,8 +46,10 @@ def is_index_of_many(index: ast.expr) -> bool:
 def receiver_text(module: Module, call: ast.Call) -> str | None:
     """The text of what a method is called on, with its parentheses; None where a comment hides in it."""
     assert isinstance(call.func, ast.Attribute)
-    text = module.text(call.func).removesuffix(call.func.attr).rstrip().removesuffix(".").rstrip()
-    return None if "#" in text and "\n" in text else text
+    text = module.text(call.func)
+    if "#" in text and "\n" in text:
+        return None
+    return text.removesuffix(call.func.attr).rstrip().removesuffix(".").rstrip()
 
 
 def to_device_fix(module: Module, call: ast.Call) -> Fix | None:

@@ -199,6 +199,24 @@ class LoadWithoutMapLocation(Check[ast.Call]):
             """,
             "data and random states are made on the CPU",
         ),
+        Good(
+            """
+            import torch
+            import torch_xla.core.xla_model as xm
+
+            model.load_state_dict(torch.load("model.pt"))
+            model.to(xm.xla_device())
+            """
+        ),
+        Good(
+            """
+            import torch
+            from torch.distributed.fsdp import FullyShardedDataParallel, StateDictType
+
+            with FullyShardedDataParallel.state_dict_type(model, StateDictType.FULL_STATE_DICT):
+                model.load_state_dict(torch.load("model.pt"))
+            """
+        ),
     )
 
     def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
