@@ -111,7 +111,7 @@ class ModulesInPlainContainer(Check[ast.ClassDef]):
             """,
             suggested_fix="""
             import torch
-            from torch.nn import ModuleDict, Linear, Module
+            from torch.nn import Linear, Module, ModuleDict
 
             class Heads(Module):
                 def __init__(self, size):
@@ -354,8 +354,7 @@ def _fix(module: Module, cls: ast.ClassDef, container: Container, registering: s
         return None
     match value:
         case ast.Dict(keys=keys):
-            names = [key.value for key in keys if isinstance(key, ast.Constant)]
-            if not names or len(names) < len(keys) or not all(isinstance(name, str) and name.isidentifier() for name in names):
+            if not keys or not all(isinstance(key, ast.Constant) and str(key.value).isidentifier() for key in keys):
                 return None
         case ast.List(elts=[]):
             pass
