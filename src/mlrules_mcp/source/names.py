@@ -20,6 +20,8 @@ _CONVENTIONS = {
     "pd": "pandas",
     "pl": "lightning.pytorch",
     "L": "lightning",
+    "LightningModule": "lightning.pytorch.LightningModule",
+    "LightningDataModule": "lightning.pytorch.LightningDataModule",
 }
 _LIGHTNING_TOP = frozenset({"Trainer", "LightningModule", "LightningDataModule", "Callback", "seed_everything"})
 _REEXPORTS = (

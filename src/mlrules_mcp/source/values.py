@@ -108,13 +108,13 @@ class Values(Names):
 
     def method(self, cls: ast.ClassDef, name: str) -> Function | None:
         """A method by its name, from a class or the local classes it inherits from."""
-        for candidate in self._lineage(cls):
+        for candidate in self.lineage(cls):
             for method in self.methods(candidate):
                 if method.name == name:
                     return method
         return None
 
-    def _lineage(self, cls: ast.ClassDef) -> list[ast.ClassDef]:
+    def lineage(self, cls: ast.ClassDef) -> list[ast.ClassDef]:
         """A class and its base classes of this module, nearest first."""
         lineage = {cls: None}
         pending = deque(lineage)
@@ -134,7 +134,7 @@ class Values(Names):
         if cls not in self._bases:
             self._bases[cls] = frozenset(
                 name
-                for ancestor in self._lineage(cls)
+                for ancestor in self.lineage(cls)
                 for base in ancestor.bases
                 if (name := self.qualified_name(_generic(base)))
             )
@@ -174,7 +174,7 @@ class Values(Names):
     def attribute_values(self, cls: ast.ClassDef, attribute: str) -> list[ast.expr]:
         """What is assigned to `self.<attribute>` anywhere in a class and its local base classes."""
         return [
-            value for candidate in self._lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())
+            value for candidate in self.lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())
         ]
 
     def _attributes_of(self, cls: ast.ClassDef) -> dict[str, list[ast.expr]]:
