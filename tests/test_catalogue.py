@@ -6,12 +6,12 @@ from mlrules_mcp.catalogue import Catalogue, UnknownSelection, all_checks
 from mlrules_mcp.manifest.merging import merge
 from mlrules_mcp.manifest.reader import read_manifest
 
-CATALOGUE = Catalogue.load()
+CATALOGUE = Catalogue()
 
 
 def with_house_rules(items: str) -> Catalogue:
     house = read_manifest(f"@pytorch_rules [{items}]", "house.md")
-    return Catalogue.load(merge([*CATALOGUE.manifests, house]))
+    return Catalogue(merge([*CATALOGUE.manifests, house]))
 
 
 def test_the_walk_over_the_package_finds_every_check_of_the_pytorch_rules() -> None:

@@ -15,7 +15,7 @@ from mlrules_mcp.checks.check import SECTIONS, Bad, Good, documentation
 from mlrules_mcp.findings import Location
 from mlrules_mcp.source import SourceFile
 
-CATALOGUE = Catalogue.load()
+CATALOGUE = Catalogue()
 CHECKS = {check.name: check for check in CATALOGUE.checks}
 MARKERS = re.compile("[«»‹›]")
 

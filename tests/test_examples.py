@@ -15,7 +15,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 def test_the_script_has_its_problems_found() -> None:
-    analysis = analyze(SourceFile.from_path(EXAMPLES / "train_reviews.py"), Catalogue.load())
+    analysis = analyze(SourceFile.from_path(EXAMPLES / "train_reviews.py"), Catalogue())
     assert {finding.check for finding in analysis.findings} >= {
         "backward-without-zero-grad",
         "clip-without-unscale",
@@ -40,7 +40,7 @@ def test_the_script_has_its_problems_found() -> None:
 
 
 def test_the_corrected_twin_is_clean() -> None:
-    analysis = analyze(SourceFile.from_path(EXAMPLES / "train_reviews_fixed.py"), Catalogue.load())
+    analysis = analyze(SourceFile.from_path(EXAMPLES / "train_reviews_fixed.py"), Catalogue())
     assert analysis.findings == ()
     assert not analysis.diagnostics
 

@@ -6,8 +6,7 @@ import ast
 import importlib
 import pkgutil
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, cached_property
 
 from mlrules_mcp import checks as checks_package
 from mlrules_mcp.checks.check import Check
@@ -21,21 +20,23 @@ class UnknownSelection(Exception):
     """A name that is neither a check, nor a rule, nor a block; the message names what is close."""
 
 
-@dataclass(frozen=True, slots=True)
 class Catalogue:
-    """The rules in force and the checks that enforce them, in the order of the manifest."""
+    """The rules in force and the checks that enforce them, in the order of the manifest.
 
-    rules: RuleCollection
-    checks: tuple[AnyCheck, ...]
+    Args:
+        rules: by default those of the shipped manifest. Rules that are switched off have no checks.
+    """
 
-    @classmethod
-    def load(cls, rules: RuleCollection | None = None) -> Catalogue:
-        """The catalogue of some rules, by default those of the shipped manifest. Rules switched off have no checks."""
-        rules = rules or shipped_manifest()
-        enabled = {rule.key: rule for rule in rules.rules if rule.enabled}
+    def __init__(self, rules: RuleCollection | None = None) -> None:
+        self.rules = rules or shipped_manifest()
+
+    @cached_property
+    def checks(self) -> tuple[AnyCheck, ...]:
+        """The checks. They are loaded when first asked for: a server lists its tools and rules without them."""
+        enabled = {rule.key: rule for rule in self.rules.rules if rule.enabled}
         order = {key: number for number, key in enumerate(enabled)}
         found = [check(enabled[check.rule].severity) for check in all_checks() if check.rule in enabled]
-        return cls(rules, tuple(sorted(found, key=lambda check: order[check.rule])))
+        return tuple(sorted(found, key=lambda check: order[check.rule]))
 
     @property
     def manifests(self) -> tuple[Manifest, ...]:
@@ -58,12 +59,11 @@ class Catalogue:
         """
         kept = {check.name for name in select for check in self.named(name)} if select else None
         dropped = {check.name for name in ignore for check in self.named(name)}
-        return replace(
-            self,
-            checks=tuple(
-                check for check in self.checks if (kept is None or check.name in kept) and check.name not in dropped
-            ),
+        narrowed = Catalogue(self.rules)
+        narrowed.checks = tuple(
+            check for check in self.checks if (kept is None or check.name in kept) and check.name not in dropped
         )
+        return narrowed
 
     def named(self, name: str) -> list[AnyCheck]:
         """The checks that a name stands for: a check, all of a rule, or all of a block.

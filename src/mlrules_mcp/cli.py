@@ -256,7 +256,7 @@ def _catalogue(manifests: Iterable[Path]) -> Catalogue:
     from mlrules_mcp.catalogue import Catalogue
 
     if not manifests:
-        return Catalogue.load()
+        return Catalogue()
     from mlrules_mcp.manifest.merging import load_manifests
     from mlrules_mcp.manifest.reader import ManifestError
     from mlrules_mcp.report.text import diagnostic_text
@@ -269,7 +269,7 @@ def _catalogue(manifests: Iterable[Path]) -> Catalogue:
         click.echo(diagnostic_text(diagnostic), err=True)
     if any(diagnostic.severity == "error" for diagnostic in loaded.diagnostics):
         raise Failure("A rule file has errors. Mend it, or leave --manifest out.")
-    return Catalogue.load(loaded)
+    return Catalogue(loaded)
 
 
 def _narrowed(catalogue: Catalogue, select: Iterable[str], ignore: Iterable[str]) -> Catalogue:

@@ -12,7 +12,7 @@ from mlrules_mcp.findings import Finding, Fix
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Positioned
 
-ALL = Catalogue.load()
+ALL = Catalogue()
 
 
 class FindCalls(Check[ast.Call]):

@@ -11,7 +11,7 @@ from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.report.text import analysis_text
 from mlrules_mcp.source import SourceFile, UnreadableSource
 
-CHECKS = Catalogue.load().narrowed(select=["no-grad-not-called"])
+CHECKS = Catalogue().narrowed(select=["no-grad-not-called"])
 
 
 def notebook(*cells: list[str]) -> str:

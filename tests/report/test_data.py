@@ -6,7 +6,7 @@ from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.manifest.model import AmbiguousRule, UnknownRule
 from mlrules_mcp.report.data import explanation_data, rules_data, without_empty
 
-CATALOGUE = Catalogue.load()
+CATALOGUE = Catalogue()
 
 
 def test_without_paths_every_rule_is_listed_with_its_checks() -> None:

@@ -17,7 +17,7 @@ from mlrules_mcp.server.app import build_server
 @pytest.fixture
 def server(tmp_path: Path) -> MCPServer:
     """A server whose root is an empty folder."""
-    return build_server(Catalogue.load(), (tmp_path,))
+    return build_server(Catalogue(), (tmp_path,))
 
 
 def run(work: Callable[[Client], Coroutine[Any, Any, Any]], server: Any, mode: str = "auto") -> Any:

@@ -101,7 +101,7 @@ def test_a_missing_file_is_named(server: MCPServer) -> None:
 
 
 def test_a_server_without_roots_reads_no_files() -> None:
-    result = call(build_server(Catalogue.load()), "fix_code", {"path": "train.py"})
+    result = call(build_server(Catalogue()), "fix_code", {"path": "train.py"})
     assert result.is_error
     assert "reads no files" in text_of(result)
 
