@@ -34,6 +34,7 @@ def cuda_call(module: Module) -> ast.Call:
         "conftest.py",
         "benchmarks/speed.py",
         "scripts/bench.py",
+        "performance_profiling/train.py",
         "kernels/cuda/norm.py",
         "multi_gpu/train.py",
         "deploy/triton/client.py",

@@ -15,7 +15,7 @@ _DEVICE_WORD = re.compile(
 )
 _CUDA_UNIT = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)|bench|profil|latency|throughput", re.IGNORECASE)
 _TEST_OR_BENCHMARK = re.compile(
-    r"(^|/)(tests?(_\w+)?|testing|benchmarks?)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
+    r"(^|/)(tests?(_\w+)?|testing|[^/]*bench[^/]*|[^/]*profil[^/]*)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
 )
 _CUDA_PATH = re.compile(r"cuda|gpu|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
 _CUDA_STRING = re.compile(r"cuda(:|$)")
@@ -27,7 +27,7 @@ _LARGEST_CHOICE = 6  # statements in the branches of an `if` that may be one cho
 # Packages that do nothing without CUDA.
 _CUDA_PACKAGES = frozenset(
     "triton cupy cudf cuml cugraph pylibcugraph rmm pycuda flash_attn tensorrt torch_tensorrt apex pynvml "
-    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda amp_C megatron".split()
+    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda amp_C".split()
 )
 _CUDA_CALLS = frozenset(
     {
@@ -45,9 +45,6 @@ _CUDA_CALLS = frozenset(
         "torch.cuda.nvtx.range_push",
         "torch.cuda.profiler.start",
         "torch.cuda.stream",
-        "torch.utils.cpp_extension.load",
-        "torch.utils.cpp_extension.load_inline",
-        "torch.utils.cpp_extension.CUDAExtension",
     }
 )
 _CUDA_CALL_NAMES = tuple({name.rpartition(".")[2] for name in _CUDA_CALLS})
@@ -252,6 +249,9 @@ def _unit(module: Module, node: ast.AST) -> ast.AST:
 
 
 def _needs_cuda_package(module: Module) -> bool:
+    """Whether a module can't be imported without CUDA, builds kernels, or trains by Megatron."""
+    if "megatron" in module.imported_packages or "cpp_extension" in module.source.code:
+        return True
     if not module.imported_packages & _CUDA_PACKAGES:
         return False
     for statement in module.nodes(ast.Import, ast.ImportFrom):

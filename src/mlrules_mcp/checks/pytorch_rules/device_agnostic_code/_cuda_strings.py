@@ -102,6 +102,8 @@ def _use_as_keyword(module: Module, call: ast.Call, name: str) -> Use | None:
         return "default" if "device" in ast.unparse(call) and not _is_option_corrected(module) else None
     if name not in _DEVICE_KEYWORDS or (module.qualified_name(call.func) or "").startswith(_NAMES_A_KIND):
         return None
+    if called is not None and "Precision" in called:  # the precision plugins of Lightning
+        return None
     return "argument"
 
 

@@ -308,6 +308,20 @@ EXAMPLES: tuple[Example, ...] = (
         """
         import torch
 
+        def keep(boxes, chosen):
+            return boxes[«chosen.cuda(boxes.device)»]
+        """,
+        suggested_fix="""
+        import torch
+
+        def keep(boxes, chosen):
+            return boxes[chosen.to(boxes.device)]
+        """,
+    ),
+    Bad(
+        """
+        import torch
+
         device = «"cuda"»
         exec(open("settings.py").read())
         model = Net().to(device)
@@ -448,6 +462,18 @@ EXAMPLES: tuple[Example, ...] = (
     Good(
         """
         import torch
+        from torch.utils.cpp_extension import load
+
+        kernel = load("norm", ["norm.cpp", "norm.cu"])
+
+        class Norm(torch.nn.Module):
+            def forward(self, x):
+                return kernel.forward(x, torch.empty(3, device="cuda"))
+        """
+    ),
+    Good(
+        """
+        import torch
         import triton
 
         @triton.jit
@@ -502,6 +528,7 @@ EXAMPLES: tuple[Example, ...] = (
             output = model(x)
         scaler = torch.amp.GradScaler("cuda")
         other = torch.amp.GradScaler(device="cuda")
+        plugin = MixedPrecision(precision="16-mixed", device="cuda")
 
         def is_autocast_enabled(device="cuda"):
             return torch.is_autocast_enabled(device)

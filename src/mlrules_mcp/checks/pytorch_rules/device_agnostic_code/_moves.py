@@ -54,12 +54,20 @@ def receiver_text(module: Module, call: ast.Call) -> str | None:
 
 def to_device_fix(module: Module, call: ast.Call) -> Fix | None:
     """`x.cuda()` as `x.to(device)`, where a device is in scope."""
-    device, receiver = device_in_scope(module, call), receiver_text(module, call)
+    device, receiver = _device_of_index(module, call) or device_in_scope(module, call), receiver_text(module, call)
     if device is None or receiver is None or _is_map_location(module, call):
         return None
     others = [f"{keyword.arg}={module.text(keyword.value)}" for keyword in call.keywords if keyword.arg != "device"]
     code = f"{receiver}.to({', '.join([device, *others])})"
     return suggested(f"Move to `{device}`", Replace(Span.of(call), code))
+
+
+def _device_of_index(module: Module, call: ast.Call) -> str | None:
+    """The device that `x.cuda(boxes.device)` is given as if it were an index."""
+    match call.args:
+        case [ast.Attribute(attr="device") as device]:
+            return module.text(device)
+    return None
 
 
 def _is_map_location(module: Module, call: ast.Call) -> bool:
