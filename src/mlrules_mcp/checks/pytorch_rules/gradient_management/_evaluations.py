@@ -15,7 +15,7 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import (
     runs,
     switches,
 )
-from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import sites
+from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites, sites
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import LOOPS, Function
@@ -27,7 +27,7 @@ _HELD_OUT = re.compile(
     re.IGNORECASE,
 )
 _LOADER = re.compile(r"load|batch|(^|_)dl($|_)", re.IGNORECASE)
-_EVALUATES = re.compile(
+EVALUATES = re.compile(
     r"(^|_)(eval|evaluat\w*|valid\w*|val|test\w*|infer\w*|predict\w*|accuracy|score)(_|$)", re.IGNORECASE
 )
 _GRADIENTS = re.compile(
@@ -60,16 +60,16 @@ def evaluations(module: Module) -> Iterator[Evaluation]:
     switched = switches(module)
     trained = {switch.model for switch in switched if switch.training is not False}
     for switch in switched:
-        if switch.training is False and not _chooses_mode(switch, module):
+        if switch.training is False and not chooses_mode(switch, module):
             if switch.model not in trained:
                 yield from _in_other_functions(switch, module)
-            region = list(_evaluating(switch, module))
+            region = list(evaluating(switch, module))
             for statement in region:
                 if (run := next(runs(module, statement, [switch.model]), None)) is not None:
                     yield Evaluation(statement, run, _used_in(statement, region))
     known = models(module)
     for loop in module.nodes(ast.For):
-        if _goes_over_held_out(loop, module):
+        if goes_over_held_out(loop, module):
             run = next(runs(module, loop.body, known), None) or next(runs(module, loop.body), None)
             if run is not None:
                 yield Evaluation(loop, run, _used_in(loop, module.block(loop)))
@@ -102,7 +102,7 @@ def _used_in(statement: ast.stmt, block: list[ast.stmt]) -> list[ast.stmt]:
     return [statement, *(each for each in block[block.index(statement) + 1 :] if not isinstance(each, LOOPS))]
 
 
-def _chooses_mode(switch: Switch, module: Module) -> bool:
+def chooses_mode(switch: Switch, module: Module) -> bool:
     """Whether a switch is one branch of a choice between training and evaluation."""
     for ancestor in module.ancestors(switch.node):
         if isinstance(ancestor, ast.IfExp):
@@ -114,7 +114,7 @@ def _chooses_mode(switch: Switch, module: Module) -> bool:
     return False
 
 
-def _evaluating(switch: Switch, module: Module) -> Iterator[ast.stmt]:
+def evaluating(switch: Switch, module: Module) -> Iterator[ast.stmt]:
     """The statements that run after a switch to evaluation, up to one that switches back to training."""
     child = module.statement(switch.node)
     while True:
@@ -129,7 +129,7 @@ def _evaluating(switch: Switch, module: Module) -> Iterator[ast.stmt]:
         child = parent
 
 
-def _goes_over_held_out(loop: ast.For, module: Module) -> bool:
+def goes_over_held_out(loop: ast.For, module: Module) -> bool:
     """Whether a loop goes over validation or test data, or over any batches in a function named for evaluation."""
     function = module.enclosing_function(loop)
     names = []
@@ -140,22 +140,21 @@ def _goes_over_held_out(loop: ast.For, module: Module) -> bool:
             names.append(f"{last_name(node.value)}_{node.slice.value!s}")
     if any(map(_HELD_OUT.search, names)):
         return True
-    return function is not None and bool(_EVALUATES.search(function.name)) and any(map(_LOADER.search, names))
+    return function is not None and bool(EVALUATES.search(function.name)) and any(map(_LOADER.search, names))
 
 
-def is_wanted(evaluation: Evaluation, backward_sites: frozenset[ast.AST], module: Module) -> bool:
+def is_wanted(evaluation: Evaluation, module: Module) -> bool:
     """Whether it is sure that gradients need not be recorded: what is done with the results needs none."""
     run, function = evaluation.run, module.enclosing_function(evaluation.run)
     nodes = list(module.walk(evaluation.region))
-    if any(node in backward_sites for node in nodes) or _is_tried_out(run, module) or _is_frozen(run, module):
+    computing = module.fact(gradient_sites)
+    if not computing.isdisjoint(nodes) or _is_tried_out(run, module) or _is_frozen(run, module):
         return False
     names = [name for node in nodes if (name := identifier(node))]
     around = list(module.walk(function, into_functions=True)) if function else nodes
     if any(map(_GRADIENTS.search, names)) or any(_exports(node, module) for node in nodes):
         return False
-    if not any(node in backward_sites for node in around) and any(
-        _GRADIENTS.search(name) for node in around if (name := identifier(node))
-    ):
+    if computing.isdisjoint(around) and any(_GRADIENTS.search(name) for node in around if (name := identifier(node))):
         return False
     if not _shows_evaluation(evaluation, function, names):
         return False
@@ -170,7 +169,7 @@ def identifier(node: ast.AST) -> str | None:
 
 def _shows_evaluation(evaluation: Evaluation, function: Function | None, names: list[str]) -> bool:
     """Whether results are measured or shown, by the name of the function, the data, or what they are turned into."""
-    if function is None or _EVALUATES.search(function.name) or function.name == "main":
+    if function is None or EVALUATES.search(function.name) or function.name == "main":
         return True
     if not _NOT_DIFFERENTIABLE.isdisjoint(names):
         return True

@@ -15,6 +15,7 @@ from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
 _MODEL = re.compile(r"(^|_)(model|net|network|classifier|encoder|decoder|generator|discriminator)$", re.IGNORECASE)
 _OFF = re.compile(r"no_?grad|inference|(^|_)eval|disable_grad|freeze", re.IGNORECASE)
 _HOOK = re.compile(r"^(on_)?(validation|test|predict|sanity)_|^(validation|test|predict)_step$")
+_DEPENDS_ON_MODE = re.compile(r"drop_?(out|path)|batch_?norm|instance_?norm|^training$", re.IGNORECASE)
 _RUNS = frozenset({"forward", "encode", "decode", "forward_features", "extract_features"})
 _CALLED_ON_MODELS = ("eval", "train", "parameters", "named_parameters", "state_dict", "load_state_dict", "zero_grad")
 
@@ -155,3 +156,29 @@ def is_plain(cls: ast.ClassDef, module: Module) -> bool:
 def is_module(cls: ast.ClassDef, module: Module) -> bool:
     """Whether a class is a module of torch or Lightning."""
     return module.is_subclass(cls, MODULE) or module.is_subclass(cls, LIGHTNING_MODULE)
+
+
+def depends_on_mode(models: Iterable[ast.expr], module: Module) -> bool:
+    """Whether models may have layers that depend on the mode: not if their classes are seen and mention none."""
+    makers = [maker for model in models for origin in module.origins(model) for maker in _makers(origin, module)]
+    seen = all(
+        module.local_class(maker) or (module.qualified_name(maker) or "").startswith("torch.nn.") for maker in makers
+    )
+    return not (makers and seen) or any(
+        _DEPENDS_ON_MODE.search(last_name(node) or "") for node in module.nodes(ast.Name, ast.Attribute)
+    )
+
+
+def _makers(origin: ast.expr, module: Module) -> Iterator[ast.expr]:
+    """What is called to make a model: `Net` for `Net().to(device)`, or the value itself where that isn't seen."""
+    while (
+        isinstance(origin, ast.Call)
+        and isinstance(origin.func, ast.Attribute)
+        and not module.qualified_name(origin.func)
+    ):
+        origin = origin.func.value
+        if isinstance(origin, ast.Name):
+            for earlier in module.origins(origin):
+                yield earlier.func if isinstance(earlier, ast.Call) else earlier
+            return
+    yield origin.func if isinstance(origin, ast.Call) else origin

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 
 from mlrules_mcp.source import Module
+from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.tree import FUNCTIONS, Function
 
 # Of these a module's own method is rarely meant where the object isn't known: nn.Module has them all.
@@ -33,6 +34,25 @@ def sites(module: Module, nodes: Iterable[ast.AST]) -> list[ast.AST]:
                 seen.add(function)
                 pending.extend(mentions.of(function))
     return list(found)
+
+
+def gradient_sites(module: Module) -> frozenset[ast.AST]:
+    """The sites of every call that computes gradients. To be asked for as a fact."""
+    return frozenset(sites(module, module.backward_calls))
+
+
+def passed(module: Module, function: Function, parameter: str) -> Iterator[ast.expr]:
+    """What the calls of a function of the module pass for one of its parameters."""
+    names = [arg.arg for arg in (*function.args.posonlyargs, *function.args.args)]
+    if names and names[0] in {"self", "cls"}:
+        names = names[1:]
+    position = names.index(parameter) if parameter in names else None
+    for mention in module.fact(_Mentions).of(function):
+        call = module.parent(mention)
+        if isinstance(call, ast.Call) and call.func is mention:
+            value = argument(call, parameter, position)
+            if value is not None:
+                yield value
 
 
 def _functions_around(module: Module, node: ast.AST) -> Iterator[Function]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluations import evaluations, identifier, is_wanted
 from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import gradients_off
-from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import sites
+from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites
 from mlrules_mcp.findings import AddImport, Decorate, Edit, Finding, Fix, Span, WrapInWith
 from mlrules_mcp.source import Module
 
@@ -316,11 +316,10 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if _TEST_FILE.search(module.source.path) or _off_everywhere(module):
             return
-        backward_sites = frozenset(sites(module, module.backward_calls))
         seen: set[ast.AST] = set()
         for evaluation in evaluations(module):
             run, statement = evaluation.run, evaluation.statement
-            if run in seen or gradients_off(run, module) or not is_wanted(evaluation, backward_sites, module):
+            if run in seen or gradients_off(run, module) or not is_wanted(evaluation, module):
                 continue
             seen.update(module.walk(statement))
             yield self.finding(
@@ -328,7 +327,7 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
                 run,
                 "Gradients are recorded while the model is evaluated, which keeps every activation in memory for a "
                 "backward pass that never comes. Run the model under `torch.no_grad()`.",
-                fix=_fix(statement, backward_sites, module),
+                fix=_fix(statement, module),
             )
 
 
@@ -342,7 +341,7 @@ def _off_everywhere(module: Module) -> bool:
     )
 
 
-def _fix(statement: ast.stmt, backward_sites: frozenset[ast.AST], module: Module) -> Fix:
+def _fix(statement: ast.stmt, module: Module) -> Fix:
     """Decorate a function that does nothing but evaluate; otherwise wrap the statement that evaluates."""
     imports: tuple[Edit, ...] = ()
     if "torch" not in module.bindings and module.imported_packages:
@@ -350,7 +349,8 @@ def _fix(statement: ast.stmt, backward_sites: frozenset[ast.AST], module: Module
     function = module.enclosing_function(statement)
     if isinstance(function, ast.FunctionDef) and _EVALUATION.search(function.name):
         parts = module.walk(function, into_functions=True)
-        if not any(part in backward_sites or _TRAINS.search(identifier(part) or "") for part in parts):
+        computing = module.fact(gradient_sites)
+        if not any(part in computing or _TRAINS.search(identifier(part) or "") for part in parts):
             decorate = Decorate(Span.of(function), "torch.no_grad()")
             return suggested(f"Switch gradients off in {function.name}", decorate, *imports)
     return suggested("Switch gradients off here", WrapInWith(Span.of(statement), "torch.no_grad()"), *imports)

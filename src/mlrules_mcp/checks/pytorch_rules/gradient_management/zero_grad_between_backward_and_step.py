@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.pytorch_rules.gradient_management._clears import owners
-from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import sites
+from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites
 from mlrules_mcp.checks.pytorch_rules.gradient_management._updates import Update, updates
 from mlrules_mcp.findings import Finding, InsertAfter, InsertBefore, RemoveStatement, Span
 from mlrules_mcp.source import Module
@@ -266,20 +266,18 @@ class ZeroGradBetweenBackwardAndStep(Check[ast.Module]):
         clears = [call for call in module.calls("zero_grad") if isinstance(module.parent(call), ast.Expr)]
         if not clears or not module.backward_calls:
             return
-        backward_sites = frozenset(sites(module, module.backward_calls))
         found = list(updates(module))
         for update in found:
             own = {module.statement(call): call for call in clears if _clears(call, update, module)}
             if own and not _takes_closure(update):
                 may_compute = _COMPUTES_GRADIENTS if _is_alone(update, found, module) else _UNKNOWN
-                accumulating = list(self._check_accumulation(update, own, backward_sites, module))
-                yield from accumulating or self._check_order(update, own, backward_sites, may_compute, module)
+                accumulating = list(self._check_accumulation(update, own, module))
+                yield from accumulating or self._check_order(update, own, may_compute, module)
 
     def _check_order(
         self,
         update: Update,
         clears: dict[ast.stmt, ast.Call],
-        backward_sites: frozenset[ast.AST],
         may_compute: re.Pattern[str],
         module: Module,
     ) -> Iterator[Finding]:
@@ -288,7 +286,7 @@ class ZeroGradBetweenBackwardAndStep(Check[ast.Module]):
         cleared: ast.stmt | None = None
         for earlier in _earlier(step, module):
             nodes = list(module.walk(earlier))
-            computing = next((node for node in nodes if node in backward_sites), None)
+            computing = next((node for node in nodes if node in module.fact(gradient_sites)), None)
             if cleared is None:
                 if computing or _may_compute_gradients(nodes, may_compute, module):
                     return
@@ -323,11 +321,11 @@ class ZeroGradBetweenBackwardAndStep(Check[ast.Module]):
         )
 
     def _check_accumulation(
-        self, update: Update, clears: dict[ast.stmt, ast.Call], backward_sites: frozenset[ast.AST], module: Module
+        self, update: Update, clears: dict[ast.stmt, ast.Call], module: Module
     ) -> Iterator[Finding]:
         """Gradients meant to add up until every n-th batch makes a step."""
         guard = _every_nth(update.node, module)
-        if guard is None or any(node in backward_sites for node in module.walk(guard)):
+        if guard is None or not module.fact(gradient_sites).isdisjoint(module.walk(guard)):
             return
         block = module.block(guard)
         loop = module.parent(guard)
