@@ -18,6 +18,7 @@ _TEST_OR_BENCHMARK = re.compile(
     r"(^|/)(tests?(_\w+)?|testing|[^/]*bench[^/]*|[^/]*profil[^/]*)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
 )
 _CUDA_PATH = re.compile(r"cuda|gpu|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
+_KERNELS = re.compile(r"(^|\.)(_C|_ext|ext_loader|amp_C|\w+_(cuda|ext|cuda_ext))$")
 _CUDA_STRING = re.compile(r"cuda(:|$)")
 _CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
 _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
@@ -27,7 +28,7 @@ _LARGEST_CHOICE = 6  # statements in the branches of an `if` that may be one cho
 # Packages that do nothing without CUDA.
 _CUDA_PACKAGES = frozenset(
     "triton cupy cudf cuml cugraph pylibcugraph rmm pycuda flash_attn tensorrt torch_tensorrt apex pynvml "
-    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda amp_C".split()
+    "transformer_engine mamba_ssm causal_conv1d nvidia tilelang cutlass cuda".split()
 )
 _CUDA_CALLS = frozenset(
     {
@@ -249,18 +250,19 @@ def _unit(module: Module, node: ast.AST) -> ast.AST:
 
 
 def _needs_cuda_package(module: Module) -> bool:
-    """Whether a module can't be imported without CUDA, builds kernels, or trains by Megatron."""
+    """Whether a module can't be imported without CUDA, builds or binds kernels, or trains by Megatron."""
     if "megatron" in module.imported_packages or "cpp_extension" in module.source.code:
         return True
-    if not module.imported_packages & _CUDA_PACKAGES:
-        return False
     for statement in module.nodes(ast.Import, ast.ImportFrom):
-        if module.parent(statement) is module.tree:
-            names = [alias.name for alias in statement.names]  # type: ignore[attr-defined]
-            if isinstance(statement, ast.ImportFrom):
-                names = [] if statement.level else [statement.module or ""]
-            if any(name.partition(".")[0] in _CUDA_PACKAGES for name in names):
-                return True
+        assert isinstance(statement, ast.Import | ast.ImportFrom)
+        names = [alias.name for alias in statement.names]
+        if any(map(_KERNELS.search, names)):
+            return True
+        if isinstance(statement, ast.ImportFrom):
+            names = [] if statement.level else [statement.module or ""]
+        at_top = module.parent(statement) is module.tree
+        if at_top and any(name.partition(".")[0] in _CUDA_PACKAGES for name in names):
+            return True
     return False
 
 

@@ -132,6 +132,19 @@ class CudaTensorType(Check[ast.Module]):
         Good(
             """
             import torch
+            from torch.autograd import Function
+            from ..utils import ext_loader
+
+            class Gather(Function):
+                @staticmethod
+                def forward(ctx, points):
+                    return ext_loader.gather(points, torch.cuda.FloatTensor(3))
+            """,
+            "the kernel behind it runs on CUDA alone",
+        ),
+        Good(
+            """
+            import torch
             import torch.distributed as dist
 
             dist.init_process_group(backend="nccl")

@@ -20,7 +20,9 @@ _MODEL_STATE = re.compile(
     re.IGNORECASE,
 )
 # Their state is numbers, not tensors, or tensors that are made on the CPU.
-_OTHER_STATE = re.compile(r"sched|scaler|(^|_)rng|random|config|vocab|data|meta|feat|label|cache|triples|corpus", re.I)
+_OTHER_STATE = re.compile(
+    r"sched|scaler|(^|_)rng|random|config|vocab|data|meta|feat|label|cache|triples|corpus|text|pred", re.I
+)
 # XLA, and FSDP for a whole state, copy to the CPU before they save.
 _SAVED_FROM_CPU = ("torch_xla", "StateDictType")
 _MOVES = re.compile(r"\bcuda\b|\.to\([^)]*device|map_location")
@@ -40,7 +42,7 @@ class LoadWithoutMapLocation(Check[ast.Call]):
     ## Do not flag
     - Calls that may pass it through `*args` or `**kwargs`.
     - Code that runs only where a device was asked for.
-    - A checkpoint that the same run has written just before: after a training loop or `torch.save` in the same
+    - A checkpoint that the same run has written just before: after a training loop, `fit` or `save` in the same
       function.
     - Data sets, and other things that don't look like a model's state; tests; XLA and FSDP, which
       save from the CPU.
@@ -167,6 +169,10 @@ class LoadWithoutMapLocation(Check[ast.Call]):
                 loss.backward()
                 optimizer.step()
             model.load_state_dict(torch.load("best.pt"))
+
+            def main():
+                trainer.fit(system)
+                state_dict = torch.load(checkpoint.best_model_path)
             """,
             "this run has written it",
         ),
@@ -278,7 +284,7 @@ def _target(module: Module, load: ast.Call) -> str:
 def _was_just_written(module: Module, load: ast.Call) -> bool:
     """Whether the function around a load trains or saves before it."""
     function = module.enclosing_function(load)
-    writers = [*module.training_loops, *(c for c in module.calls("save") if module.is_call_to(c, "torch.save"))]
+    writers = [*module.training_loops, *module.calls("save", "fit")]
     return any(
         (writer.end_lineno or writer.lineno) < load.lineno and module.enclosing_function(writer) is function
         for writer in writers
