@@ -26,8 +26,8 @@ class EmptyCacheInLoop(Check[ast.Call]):
     where they are, so no larger batch fits than before.
 
     ## Do not flag
-    Calls once an epoch, every so many steps, after an out-of-memory error, before or after training, and under
-    conditions that don't hold for every batch.
+    Calls once an epoch, every so many steps, after an out-of-memory error, before or after training, under conditions
+    that don't hold for every batch, and in measurements, which synchronize.
 
     ## Fix safety
     Suggested: another process may wait for the memory.
@@ -137,6 +137,20 @@ class EmptyCacheInLoop(Check[ast.Call]):
             import torch
 
             for batch in loader:
+                torch.cuda.empty_cache()
+                torch.cuda.synchronize()
+                start = time.perf_counter()
+                model(batch).sum().backward()
+                torch.cuda.synchronize()
+                times.append(time.perf_counter() - start)
+            """,
+            why="a measurement",
+        ),
+        Good(
+            """
+            import torch
+
+            for batch in loader:
                 if batch.is_last:
                     torch.cuda.empty_cache()
                 cache.empty_cache()
@@ -158,7 +172,7 @@ class EmptyCacheInLoop(Check[ast.Call]):
 
 def _runs_for_each_batch(module: Module, call: ast.Call) -> bool:
     region = _batch_region(module, call)
-    if region is None:
+    if region is None or any(module.is_inside(other, region) for other in module.calls("synchronize")):
         return False
     for ancestor in module.ancestors(call):
         if ancestor is region:
