@@ -1,0 +1,1 @@
+"""Checks of the block lightning_rules."""

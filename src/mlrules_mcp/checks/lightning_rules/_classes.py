@@ -1,0 +1,114 @@
+"""LightningModules, data modules and callbacks of a file, and what can be said of them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from mlrules_mcp.checks._lightning import CALLBACKS, LIGHTNING_DATA_MODULE, STEPS
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.tree import Function
+from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
+
+# Bases that neither define hooks nor log anything.
+_EMPTY_BASES = frozenset(
+    {LIGHTNING_MODULE, LIGHTNING_DATA_MODULE, MODULE, "builtins.object", "abc.ABC", "typing.Generic", *CALLBACKS}
+)
+_ABSTRACT_NAME = re.compile(r"^_*(Base|Abstract|Generic)|(Base|Mixin|Abstract|Interface|Template)$")
+_TEST_PATH = re.compile(r"(^|/)tests?(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$")
+
+
+def lightning_modules(module: Module) -> list[ast.ClassDef]:
+    """The classes of a file that inherit from LightningModule."""
+    return module.fact(_find_lightning_modules)
+
+
+def _find_lightning_modules(module: Module) -> list[ast.ClassDef]:
+    return [cls for cls in module.nodes(ast.ClassDef) if module.is_subclass(cls, LIGHTNING_MODULE)]
+
+
+def is_callback(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether a class inherits from Lightning's Callback."""
+    return any(module.is_subclass(cls, callback) for callback in CALLBACKS)
+
+
+def bases_are_known(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether all that a class inherits stands in this file, apart from Lightning's and torch's own."""
+    return all(
+        module.local_class(base) is not None or module.qualified_name(base) in _EMPTY_BASES
+        for each in module.lineage(cls)
+        for base in map(_without_parameters, each.bases)
+    )
+
+
+def _without_parameters(base: ast.expr) -> ast.expr:
+    return base.value if isinstance(base, ast.Subscript) else base
+
+
+def is_abstract(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether a class is made to be inherited from: by its name, by abstract methods, or because another does."""
+    return (
+        bool(_ABSTRACT_NAME.search(cls.name))
+        or any(keyword.arg == "metaclass" for keyword in cls.keywords)
+        or module.is_subclass(cls, "abc.ABC")
+        or any(cls in module.lineage(other)[1:] for other in module.nodes(ast.ClassDef) if other.bases)
+        or any(map(_is_unfinished, module.methods(cls)))
+    )
+
+
+def _is_unfinished(method: Function) -> bool:
+    for decorator in method.decorator_list:
+        if ast.unparse(decorator).rpartition(".")[2] == "abstractmethod":
+            return True
+    return method.name in (*STEPS, "configure_optimizers", "forward") and has_no_body(method)
+
+
+def has_no_body(method: Function) -> bool:
+    """Whether a method is only a place for one: `pass`, `...`, a docstring or `raise NotImplementedError`."""
+    return all(
+        isinstance(statement, ast.Pass | ast.Raise)
+        or (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
+        for statement in method.body
+    )
+
+
+def optimizes_by_hand(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether `automatic_optimization` is, or may be, switched off for a class, here or from outside."""
+    return bool(module.attribute_values(cls, "automatic_optimization")) or any(
+        _names_switch(node) for node in module.nodes(ast.Attribute, ast.FunctionDef, ast.keyword)
+    )
+
+
+def _names_switch(node: ast.AST) -> bool:
+    match node:
+        case ast.Attribute(attr="automatic_optimization", ctx=ast.Store()):
+            return True
+        case ast.FunctionDef(name="automatic_optimization") | ast.keyword(arg="automatic_optimization"):
+            return True
+    return False
+
+
+def with_own_helpers(module: Module, cls: ast.ClassDef, method: Function) -> list[Function]:
+    """A method and the methods of its class that it calls through `self`, themselves or through others."""
+    found = {method: None}
+    pending = [method]
+    while pending:
+        for node in module.walk(pending.pop().body):
+            match node:
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)):
+                    helper = module.method(cls, name)
+                    if helper is not None and helper not in found:
+                        found[helper] = None
+                        pending.append(helper)
+    return list(found)
+
+
+def returned(module: Module, function: Function) -> Iterator[ast.Return]:
+    """The return statements of a function, without those of functions inside it."""
+    return (node for node in module.walk(function.body) if isinstance(node, ast.Return))
+
+
+def is_test(module: Module) -> bool:
+    """Whether a file is a test: what is odd there is odd on purpose."""
+    return bool(_TEST_PATH.search(module.source.path.replace("\\", "/")))

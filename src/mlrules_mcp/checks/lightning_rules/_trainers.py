@@ -1,0 +1,69 @@
+"""The Trainers of a file, what they train and how they are set up."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from mlrules_mcp.checks._lightning import TRAINER
+from mlrules_mcp.source import Module
+from mlrules_mcp.source.names import argument
+
+
+class Fit(NamedTuple):
+    """A call `trainer.fit(model, …)`.
+
+    Attributes:
+        trainer: the call that makes the Trainer; None where it is made elsewhere.
+        model: what is trained; None where the call does not show it.
+    """
+
+    call: ast.Call
+    trainer: ast.Call | None
+    model: ast.expr | None
+
+
+def trainers(module: Module) -> list[ast.Call]:
+    """The calls that make a Lightning Trainer."""
+    return [call for call in module.calls("Trainer") if module.is_call_to(call, TRAINER)]
+
+
+def fits(module: Module) -> list[Fit]:
+    """The calls that train with a Lightning Trainer made in this file."""
+    return module.fact(_find_fits)
+
+
+def _find_fits(module: Module) -> list[Fit]:
+    return [Fit(call, trainer, argument(call, "model", 0)) for call, trainer in trainer_calls(module, "fit")]
+
+
+def trainer_calls(module: Module, *methods: str) -> Iterator[tuple[ast.Call, ast.Call]]:
+    """The calls of methods of a Trainer made in this file, each with the call that made it."""
+    made = dict.fromkeys(trainers(module))
+    if not made:
+        return
+    for call in module.calls(*methods):
+        if isinstance(call.func, ast.Attribute):
+            for origin in module.origins(call.func.value):
+                if origin in made:
+                    assert isinstance(origin, ast.Call)
+                    yield call, origin
+                    break
+
+
+def local_class_of(module: Module, model: ast.expr | None) -> ast.ClassDef | None:
+    """The class of this file that a trained model is made from, where there is one alone."""
+    if model is None:
+        return None
+    classes = {_made_from(module, origin) for origin in module.origins(model)}
+    return classes.pop() if len(classes) == 1 else None
+
+
+def _made_from(module: Module, origin: ast.expr) -> ast.ClassDef | None:
+    match origin:
+        case ast.Call(func=ast.Attribute(value=ast.Name() as cls, attr="load_from_checkpoint")):
+            return module.local_class(cls)
+        case ast.Call(func=func):
+            return module.local_class(func)
+    return None

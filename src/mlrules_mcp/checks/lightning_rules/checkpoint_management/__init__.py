@@ -1,0 +1,1 @@
+"""Implement proper checkpointing and model saving."""

@@ -1,0 +1,1 @@
+"""Design models to work with distributed training."""

@@ -1,0 +1,1 @@
+"""ALL models MUST inherit from pl.LightningModule."""

@@ -1,0 +1,1 @@
+"""Use Lightning's logging capabilities for metrics and artifacts."""

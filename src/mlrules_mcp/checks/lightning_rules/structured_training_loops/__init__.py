@@ -1,0 +1,1 @@
+"""Use Lightning's structured training/validation/test loops."""
