@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.source import Module
+from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.guards import Guard
 from mlrules_mcp.source.tree import FUNCTIONS, LOOPS
 from mlrules_mcp.source.values import MODULE
 
 # Loops that take one optimization step a turn but are few: full-batch training, reinforcement learning by episodes.
 _EPOCH_WORD = re.compile(r"epoch|episode|(^|_)ep(_|$)|trial|(^|_)run(_|$)|fold", re.IGNORECASE)
+_STEPS_WORD = re.compile(r"per_|iter|step|batch", re.IGNORECASE)  # iters_per_epoch
 _EVERY_PROCESS_WORD = re.compile(r"rank|main_process|is_master|is_primary|global_zero", re.IGNORECASE)
 _TEST_FILE = re.compile(r"(^|/)tests?/|(^|/)test_[^/]*$|_test\.py$")
 _EVERY_STEP_WORD = re.compile(r"amp|fp16|scaler|mixed|precision|autocast|cuda|distributed|world_size", re.IGNORECASE)
@@ -24,7 +26,9 @@ def runs_each_step(module: Module, node: ast.AST) -> bool:
     Not what runs every so many steps, once an epoch, on an error, or in a test.
     """
     region = module.step_region(node)
-    if region is None or _is_test(module, node) or all(map(_turns_once_an_epoch, _loops(module, region))):
+    if region is None or not _trains(module) or _is_test(module, node):
+        return False
+    if all(map(_turns_once_an_epoch, _loops(module, region))):
         return False
     for ancestor in module.ancestors(node):
         if ancestor is region:
@@ -37,6 +41,23 @@ def runs_each_step(module: Module, node: ast.AST) -> bool:
         for call in module.backward_calls or module.optimizer_steps
         if module.is_inside(call, region)
     )
+
+
+def _trains(module: Module) -> bool:
+    """Whether a module applies the gradients it computes; explaining and attacking a model only look at them."""
+    return not module.backward_calls or any(
+        attribute.attr.startswith(("step", "optimizer_step"))
+        or (attribute.attr == "grad" and _updates(module.statement(attribute)))
+        for attribute in module.nodes(ast.Attribute)
+    )
+
+
+def _updates(statement: ast.stmt) -> bool:
+    """Whether a statement changes a parameter by hand: `w -= lr * w.grad`, `w.add_(w.grad, alpha=-lr)`."""
+    match statement:
+        case ast.AugAssign() | ast.Expr(value=ast.Call(func=ast.Attribute(attr="add_" | "sub_" | "addcdiv_"))):
+            return True
+    return False
 
 
 def _guards(module: Module, node: ast.AST, region: ast.AST) -> Iterator[Guard]:
@@ -56,10 +77,17 @@ def _holds_as_a_rule(module: Module, node: ast.AST, guard: Guard) -> bool:
             return True
     if any(isinstance(part, ast.Mod) for part in ast.walk(guard.test)):
         return False
-    if not guard.holds or not module.is_inside(node, module.statement(guard.test)):
+    owner = module.statement(guard.test)
+    if not module.is_inside(node, owner) or _is_in_else(module, node, owner):
         return True
     text = ast.unparse(guard.test)
     return bool(_EVERY_PROCESS_WORD.search(text) or _EVERY_STEP_WORD.search(text))
+
+
+def _is_in_else(module: Module, node: ast.AST, owner: ast.stmt) -> bool:
+    if isinstance(owner, ast.If):
+        return any(module.is_inside(node, statement) for statement in owner.orelse)
+    return any(isinstance(part, ast.IfExp) and module.is_inside(node, part.orelse) for part in module.ancestors(node))
 
 
 def _loops(module: Module, region: ast.AST) -> list[ast.AST]:
@@ -76,13 +104,19 @@ def _loops(module: Module, region: ast.AST) -> list[ast.AST]:
 
 def _turns_once_an_epoch(region: ast.AST) -> bool:
     match region:
+        case ast.For(target=target, iter=ast.Call(func=ast.Name(id="range" | "trange"), args=[*limits])):
+            head: list[ast.expr] = [target, *limits]
         case ast.For(target=target) | ast.AsyncFor(target=target):
-            head = target
+            head = [target]
         case ast.While(test=test):
-            head = test
+            head = [test]
         case _:
             return False
-    return any(isinstance(node, ast.Name) and bool(_EPOCH_WORD.search(node.id)) for node in ast.walk(head))
+    return any(
+        isinstance(node, ast.Name | ast.Attribute) and _counts_epochs(last_name(node) or "")
+        for part in head
+        for node in ast.walk(part)
+    )
 
 
 def runs_each_forward(module: Module, node: ast.AST) -> bool:
@@ -97,6 +131,10 @@ def runs_each_forward(module: Module, node: ast.AST) -> bool:
         and not module.under_no_grad(node)
         and not _is_test(module, node)
     )
+
+
+def _counts_epochs(name: str) -> bool:
+    return bool(_EPOCH_WORD.search(name)) and not _STEPS_WORD.search(name)
 
 
 def _is_test(module: Module, node: ast.AST) -> bool:

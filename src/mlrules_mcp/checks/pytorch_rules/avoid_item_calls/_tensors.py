@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 import re
 
+from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._steps import loop_targets
 from mlrules_mcp.source import Module
+from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
-from mlrules_mcp.source.values import MODULE
 
 _DEEPEST = 6
-_CALLED_MODULE = re.compile(r"(^|_)(model|net|network|criterion|loss_fn|loss_func|loss_function|critic|actor)$")
+_LOSS_FUNCTION = re.compile(r"(^|_)(criterion|loss_fn|loss_func|loss_function)$")
 
 # Methods that nothing but a tensor has.
 _TENSOR_ONLY = frozenset(
@@ -87,13 +88,8 @@ def _is_tensor_function(name: str) -> bool:
 
 
 def _calls_module(module: Module, call: ast.Call) -> bool:
-    """Whether a call runs a module or a loss: `model(x)`, `self.criterion(y, t)`, `nn.MSELoss()(y, t)`."""
-    match call.func:
-        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self"), attr=name):
-            return bool(_CALLED_MODULE.search(name)) or module.is_instance(call.func, MODULE)
-        case ast.Call() as inner:
-            return module.is_instance(inner, MODULE)
-    return False
+    """Whether a call runs a model or a loss: `model(x)`, `self.criterion(y, t)`, `nn.MSELoss()(y, t)`."""
+    return bool(_LOSS_FUNCTION.search(last_name(call.func) or "")) or runs_model(module, call)
 
 
 def is_backpropagated(module: Module, expression: ast.expr) -> bool:

@@ -62,8 +62,8 @@ def _printed(call: ast.Call) -> Iterator[ast.expr]:
                 yield argument
 
 
-def use_of(module: Module, node: ast.expr, *, hops: int = 1) -> str | None:
-    """What becomes of a fetched value: `kept` (summed up, collected), `shown` (printed, logged, computed with NumPy),
+def use_of(module: Module, node: ast.expr, *, hops: int = 2) -> str | None:
+    """What becomes of a fetched value: `kept` (summed up, collected), `shown` (printed, logged),
     `needed` (by an environment, as a size or an index); None where the code shows none of them."""
     whole = _whole(module, node)
     child: ast.AST = whole
@@ -75,7 +75,7 @@ def use_of(module: Module, node: ast.expr, *, hops: int = 1) -> str | None:
                 others = [part for part in ast.walk(value) if not module.is_inside(part, whole)]
                 if any(ast.unparse(part) == ast.unparse(target) for part in others if isinstance(part, ast.expr)):
                     return "kept"
-                return _use_of_variable(module, target) if hops and isinstance(target, ast.Name) else None
+                return _use_of_variable(module, target, hops - 1) if hops and isinstance(target, ast.Name) else None
             case ast.Subscript(slice=index) if index is child:
                 return "needed"
             case ast.Call(func=func) if func is not child:
@@ -92,10 +92,13 @@ def _whole(module: Module, node: ast.expr) -> ast.expr:
 
 
 def _passes_on(module: Module, call: ast.Call) -> bool:
-    """Whether a call gives on what it is given: `round(x, 3)`, `dict(loss=x)`, `"{}".format(x)`."""
+    """Whether a call gives on what it is given: `round(x, 3)`, `"{}".format(x)`, `np.mean(x)`, `f1_score(y, x)`."""
+    name = module.qualified_name(call.func) or ""
+    if name.startswith(("numpy.", "sklearn.metrics.")):
+        return True
     if isinstance(call.func, ast.Attribute):
         return call.func.attr in {"format", "join"}
-    return (module.qualified_name(call.func) or "").startswith("builtins.") and call.func.id not in PRINTS | {"range"}  # type: ignore[attr-defined]
+    return name.startswith("builtins.") and name not in {"builtins.print", "builtins.range"}
 
 
 def _use_by_call(module: Module, call: ast.Call) -> str | None:
@@ -105,14 +108,14 @@ def _use_by_call(module: Module, call: ast.Call) -> str | None:
         return "needed"
     if name in _KEEPS and isinstance(call.func, ast.Attribute):
         return "kept"
-    return "shown" if name in _SHOWS or qualified.startswith("numpy.") else None
+    return "shown" if name in _SHOWS else None
 
 
-def _use_of_variable(module: Module, target: ast.Name) -> str | None:
+def _use_of_variable(module: Module, target: ast.Name, hops: int) -> str | None:
     """What becomes of a variable that holds a fetched value, in the rest of its function."""
     scope = module.enclosing_function(target) or module.tree
     uses = {
-        use_of(module, name, hops=0)
+        use_of(module, name, hops=hops)
         for name in module.nodes(ast.Name)
         if name.id == target.id and isinstance(name.ctx, ast.Load) and module.is_inside(name, scope)
     }

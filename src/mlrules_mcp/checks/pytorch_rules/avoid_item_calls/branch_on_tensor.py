@@ -59,6 +59,7 @@ class BranchOnTensor(Check[ast.If | ast.While | ast.IfExp | ast.Assert]):
             for batch in loader:
                 loss = model(batch.to(device)).mean()
                 loss.backward()
+                optimizer.step()
                 if «loss.item() > limit»:
                     break
                 if not ‹math.isfinite(loss)›:
@@ -91,6 +92,7 @@ class BranchOnTensor(Check[ast.If | ast.While | ast.IfExp | ast.Assert]):
                         continue
                     loss = criterion(output, targets.to(device))
                     loss.backward()
+                    optimizer.step()
                     if step % 100 == 0 and loss > limit:
                         print("the loss is high")
                 if loss < best:
@@ -107,6 +109,7 @@ class BranchOnTensor(Check[ast.If | ast.While | ast.IfExp | ast.Assert]):
                     continue
                 loss = criterion(model(inputs.to(device)), targets.to(device))
                 loss.backward()
+                optimizer.step()
             """,
             "a batch as the loader gives it is on the CPU",
         ),

@@ -158,10 +158,12 @@ class ItemInTrainingLoop(Check[ast.Call]):
                 output = model(inputs.cuda())
                 loss = criterion(output, targets.cuda())
                 loss.backward()
+                optimizer.step()
                 predicted = «output.argmax(dim=1).cpu().numpy()»
                 accuracy = np.mean(predicted == targets.numpy())
+                scores.append(accuracy)
                 if rank == 0:
-                    logger.info("loss %.3f", ‹loss.item()›)
+                    logger.info("loss %.3f", «loss.item()»)
             """
         ),
         Bad(
@@ -236,6 +238,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
             for batch in loader:
                 loss = model(batch.to(device)).mean()
                 loss.backward()
+                optimizer.step()
                 total += loss
             """,
             "worse, and another check's matter: it keeps every step's graph",
@@ -247,6 +250,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
             for epoch in range(200):
                 loss = criterion(model(features), targets)
                 loss.backward()
+                optimizer.step()
                 history.append(loss.item())
 
             def train():
@@ -274,6 +278,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
             def train(model, loader):
                 for inputs, targets in loader:
                     criterion(model(inputs), targets).backward()
+                    optimizer.step()
                 return evaluate(model, loader)
             """,
             "evaluation",
@@ -289,6 +294,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
                 share = np.mean(inputs.numpy()).item()
                 loss = model(inputs[:, start:].cuda()).mean()
                 loss.backward()
+                optimizer.step()
                 for name, value in metrics.items():
                     value.reset()
             """,
@@ -296,6 +302,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
         ),
         Good(
             """
+            import numpy as np
             import torch
 
             for step in range(total_steps):
@@ -303,10 +310,12 @@ class ItemInTrainingLoop(Check[ast.Call]):
                 actions = actions.cpu().numpy()
                 observations, rewards, done, info = environment.step(actions)
                 kept = scores[: counts.max().item()]
+                memory.update_priorities(np.abs(errors.detach().cpu().numpy()))
                 loss = temporal_difference(kept, rewards)
                 loss.backward()
+                optimizer.step()
             """,
-            "an environment and a size need the value",
+            "an environment, a size and a data structure off the device need the value",
         ),
         Good(
             """
@@ -316,13 +325,29 @@ class ItemInTrainingLoop(Check[ast.Call]):
                 try:
                     loss = model(batch).mean()
                     loss.backward()
+                    optimizer.step()
                 except RuntimeError:
                     print("failed at loss", loss.item())
                     raise
+                if not torch.isfinite(loss):
+                    print("not finite:", loss)
+                    break
                 if loss.item() > limit:
                     break
             """,
             "an error; a condition is `branch-on-tensor`",
+        ),
+        Good(
+            """
+            import torch
+
+            def saliency(model, batches):
+                for batch in batches:
+                    score = model(batch.cuda()).max()
+                    score.backward()
+                    scores.append(score.item())
+            """,
+            "explaining a model is no training",
         ),
         Good(
             """
@@ -331,6 +356,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
                 for _ in range(10):
                     loss = model(inputs).mean()
                     loss.backward()
+                    optimizer.step()
                     losses.append(loss.item())
                 assert losses[-1] < losses[0]
             """,
@@ -346,7 +372,7 @@ class ItemInTrainingLoop(Check[ast.Call]):
         if fetched is None or is_on_host(module, fetched):
             return
         if name in {"item", "float"} and _is_logged(module, node):
-            fix = safe("Log the tensor", Replace(Span.of(node), _text(module, _bare(fetched))))
+            fix = safe("Log the tensor", Replace(Span.of(node), module.text(_bare(fetched))))
             yield self.finding(module, node, _LOGGED, fix=fix)
         elif not _decides(module, node) and (in_loop := _runs_each_step(module, node)) is not None:
             use = use_of(module, node)
