@@ -25,6 +25,9 @@ _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"
 _DEEPEST = 3
 _LARGEST_CHOICE = 6  # statements in the branches of an `if` that may be one choice between two devices
 
+_KERNEL_DECORATORS = frozenset(
+    f"torch.{package}.{name}" for package in ("amp", "cuda.amp") for name in ("custom_fwd", "custom_bwd")
+)
 # Packages that do nothing without CUDA.
 _CUDA_PACKAGES = frozenset(
     "triton cupy cudf cuml cugraph pylibcugraph rmm pycuda flash_attn tensorrt torch_tensorrt apex pynvml "
@@ -226,7 +229,7 @@ def is_cuda_only(module: Module, node: ast.AST) -> bool:
     unit: ast.AST = module.tree
     for ancestor in module.ancestors(node):
         if isinstance(ancestor, (*FUNCTIONS, ast.ClassDef)):
-            if _CUDA_UNIT.search(ancestor.name):
+            if _CUDA_UNIT.search(ancestor.name) or _KERNEL_DECORATORS & set(module.decorator_names(ancestor)):
                 return True
             unit = ancestor
     return any(
@@ -250,8 +253,8 @@ def _unit(module: Module, node: ast.AST) -> ast.AST:
 
 
 def _needs_cuda_package(module: Module) -> bool:
-    """Whether a module can't be imported without CUDA, builds or binds kernels, or trains by Megatron."""
-    if "megatron" in module.imported_packages or "cpp_extension" in module.source.code:
+    """Whether a module can't be imported without CUDA, builds or binds kernels, or uses Megatron or DALI."""
+    if module.imported_packages & {"megatron", "nvidia"} or "cpp_extension" in module.source.code:
         return True
     for statement in module.nodes(ast.Import, ast.ImportFrom):
         assert isinstance(statement, ast.Import | ast.ImportFrom)

@@ -474,6 +474,18 @@ EXAMPLES: tuple[Example, ...] = (
     Good(
         """
         import torch
+        from torch.cuda.amp import custom_fwd
+
+        class Norm(torch.autograd.Function):
+            @staticmethod
+            @custom_fwd(cast_inputs=torch.float16)
+            def forward(ctx, x):
+                return kernels.norm(x, torch.empty(3, device="cuda"))
+        """
+    ),
+    Good(
+        """
+        import torch
         import triton
 
         @triton.jit
