@@ -41,19 +41,19 @@ def build_vocabulary(rows, size=5000):
 
 
 class Classifier(nn.Module):
-    def __init__(self, words, classes=2, width=64, layers=2):
+    def __init__(self, words, classes=2, width=64, layers=2, length=24):
         super().__init__()
         self.layers = layers
         self.width = width
         self.embedding = nn.Embedding(words, width, padding_idx=0)
-        self.scale = torch.sqrt(torch.tensor(float(width)))
+        self.decay = torch.linspace(0.5, 1.0, length).unsqueeze(-1)
         self.recurrent = nn.GRU(width, width, num_layers=layers, batch_first=True)
         self.heads = [nn.Linear(width, width), nn.Linear(width, classes)]
         self.dropout = nn.Dropout(0.2)
 
     def forward(self, ids):
         hidden = torch.zeros(self.layers, ids.size(0), self.width)
-        x = self.embedding(ids) * self.scale
+        x = self.embedding(ids) * self.decay
         _, hidden = self.recurrent(x, hidden)
         x = self.dropout(hidden[-1])
         for head in self.heads:
