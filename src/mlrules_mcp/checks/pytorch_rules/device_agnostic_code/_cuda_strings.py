@@ -145,15 +145,19 @@ def _use_of_value(module: Module, value: ast.expr) -> Use | None:
 
 
 def _is_device_parameter(module: Module, default: ast.expr) -> bool:
-    """Whether a default is that of a device parameter whose function puts something there."""
+    """Whether a default is that of a device parameter whose function puts something there, and asks for nothing."""
     for name, bindings in module.bindings.items():
         for binding in bindings:
-            if binding.value is default and binding.kind == "parameter":
-                return bool(_DEVICE_NAME.search(name)) and any(
-                    used.id == name and _is_place(module, used)
-                    for used in module.nodes(ast.Name)
-                    if module.is_inside(used, binding.scope)
-                )
+            if binding.value is not default or binding.kind != "parameter":
+                continue
+            if not _DEVICE_NAME.search(name) or any(
+                module.is_inside(call, binding.scope) for call in module.calls("is_available")
+            ):
+                return False
+            return any(
+                used.id == name and module.is_inside(used, binding.scope) and _is_place(module, used)
+                for used in module.nodes(ast.Name)
+            )
     return False
 
 

@@ -411,6 +411,17 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Good(
         """
+        import torch
+
+        class Attack:
+            def __init__(self, model, device="cuda"):
+                self.device = device if torch.cuda.is_available() else "cpu"
+                self.model = model.to(device)
+        """,
+        "the function weighs its default",
+    ),
+    Good(
+        """
         import argparse
         import torch
 
