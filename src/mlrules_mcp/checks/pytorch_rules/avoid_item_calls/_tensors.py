@@ -68,12 +68,12 @@ def is_tensor(module: Module, expression: ast.expr, depth: int = _DEEPEST) -> bo
 
 def _returns_tensor(module: Module, call: ast.Call, depth: int) -> bool:
     name = module.qualified_name(call.func)
-    if name is not None and name.startswith("torch."):
+    if name is not None:
         return _is_tensor_function(name)
     if isinstance(call.func, ast.Attribute):
         method, receiver = call.func.attr, call.func.value
         if method in _TENSOR_ONLY:
-            return not (module.qualified_name(receiver) or "").startswith("numpy")
+            return True
         if method in _TENSOR_KEEPING:
             moved = method == "to" and is_on_host(module, receiver)  # a batch as the loader gives it
             return moved or is_tensor(module, receiver, depth - 1)
