@@ -6,10 +6,10 @@ import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from mlrules_mcp.checks._losses import Losses
+from mlrules_mcp.checks._losses import Losses, losses
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
-from mlrules_mcp.source.tree import FUNCTIONS, LOOPS, Function, Loop
+from mlrules_mcp.source.tree import FUNCTIONS, LOOPS, Function, Loop, code_of
 
 _ADDING_METHODS = ("append", "appendleft", "extend")
 _EMPTYING_METHODS = ("clear", "pop", "popleft", "reset")
@@ -31,13 +31,16 @@ class Kept:
     value: ast.expr
 
 
-def kept_values(module: Module, losses: Losses) -> Iterator[Kept]:
+def kept_values(module: Module) -> list[Kept]:
     """Every place where a training step adds to something that outlives it, in the order of the text by kind."""
-    steps = _Steps(module, losses)
-    for kept in _growing(module):
-        region = steps.region(kept.place)
-        if region is not None and _outlives(module, kept, region) and not _is_something_else(module, kept):
-            yield kept
+    steps = _Steps(module, losses(module))
+    return [
+        kept
+        for kept in _growing(module)
+        if (region := steps.region(kept.place)) is not None
+        and steps.outlive(kept, region)
+        and not _is_something_else(module, kept)
+    ]
 
 
 def _growing(module: Module) -> Iterator[Kept]:
@@ -66,17 +69,17 @@ def _varies(index: ast.expr) -> bool:
 def _mentions(expression: ast.expr, target: ast.expr) -> bool:
     if not isinstance(target, ast.Name | ast.Attribute | ast.Subscript):
         return False
-    text = ast.unparse(target)
-    return any(isinstance(node, type(target)) and ast.unparse(node) == text for node in ast.walk(expression))
+    text = code_of(target)
+    return any(isinstance(node, type(target)) and code_of(node) == text for node in ast.walk(expression))
 
 
 def _without(expression: ast.expr, target: ast.expr) -> ast.expr:
     """What is added to a target: `loss * n` for `total + loss * n`; the whole expression where that doesn't show."""
-    text = ast.unparse(target)
+    text = code_of(target)
     match expression:
-        case ast.BinOp(left=left, right=right) if ast.unparse(left) == text:
+        case ast.BinOp(left=left, right=right) if code_of(left) == text:
             return right
-        case ast.BinOp(left=left, op=ast.Add(), right=right) if ast.unparse(right) == text:
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if code_of(right) == text:
             return left
     return expression
 
@@ -88,6 +91,7 @@ class _Steps:
         self._module = module
         self._functions: set[Function] = set()
         self._loops: set[Loop] = set()
+        self._renewals: dict[Loop | Function, list[_Renewal]] = {}
         for root in losses.roots:
             self._loops.update(module.enclosing_loops(root))
             if (function := module.enclosing_function(root)) is not None:
@@ -105,25 +109,33 @@ class _Steps:
         function = self._module.enclosing_function(node)
         return function if function in self._functions else None
 
+    def outlive(self, kept: Kept, region: Loop | Function) -> bool:
+        """Whether a target still holds what it held when the region runs again."""
+        root = kept.target
+        texts = {code_of(root)}
+        while isinstance(root, ast.Attribute | ast.Subscript):
+            root = root.value
+            texts.add(code_of(root))
+        if not isinstance(root, ast.Name):
+            return False
+        bindings = self._module.bindings_in_scope(root)
+        if isinstance(region, FUNCTIONS) and any(b.scope is region and b.kind != "parameter" for b in bindings):
+            return False
+        if region not in self._renewals:
+            self._renewals[region] = list(_renewals(self._module, region))
+        statement = self._module.statement(kept.place)
+        return not any(each.text in texts and each.statement is not statement for each in self._renewals[region])
 
-def _outlives(module: Module, kept: Kept, region: Loop | Function) -> bool:
-    """Whether a target still holds what it held when the region runs again."""
-    root = kept.target
-    texts = {ast.unparse(root)}
-    while isinstance(root, ast.Attribute | ast.Subscript):
-        root = root.value
-        texts.add(ast.unparse(root))
-    if not isinstance(root, ast.Name):
-        return False
-    bindings = module.bindings_in_scope(root)
-    if isinstance(region, FUNCTIONS) and any(b.scope is region and b.kind != "parameter" for b in bindings):
-        return False
-    return not any(text in texts for text in _renewed(module, region, kept.place))
+
+@dataclass(frozen=True, slots=True)
+class _Renewal:
+    """What a statement of a region sets anew or empties, each time the region runs."""
+
+    text: str
+    statement: ast.stmt | None
 
 
-def _renewed(module: Module, region: Loop | Function, place: ast.AST) -> Iterator[str]:
-    """The texts of what every run of a region sets anew or empties."""
-    statement = module.statement(place)
+def _renewals(module: Module, region: Loop | Function) -> Iterator[_Renewal]:
     for node in module.walk([*_targets(region), *region.body]):
         match node:
             case (
@@ -132,11 +144,11 @@ def _renewed(module: Module, region: Loop | Function, place: ast.AST) -> Iterato
                 | ast.Subscript(ctx=ast.Store() | ast.Del())
             ):
                 setter = module.statement(node)
-                if setter is not statement and not _is_growth(setter, node) and _always_runs(module, node, region):
-                    yield ast.unparse(node).partition("[:]")[0]
+                if not _is_growth(setter, node) and _always_runs(module, node, region):
+                    yield _Renewal(code_of(node).partition("[:]")[0], setter)
             case ast.Call(func=ast.Attribute(value=emptied, attr=attr)) if attr in _EMPTYING_METHODS:
                 if attr != "clear" or _always_runs(module, node, region):
-                    yield ast.unparse(emptied)
+                    yield _Renewal(code_of(emptied), None)
 
 
 def _targets(region: Loop | Function) -> list[ast.AST]:

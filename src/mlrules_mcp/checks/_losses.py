@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
@@ -54,10 +53,9 @@ def keeps_graph(call: ast.Call) -> bool:
     return False
 
 
-@lru_cache(maxsize=1)
 def losses(module: Module) -> Losses:
     """The losses of a module; the same object for all checks that ask for it in turn."""
-    return Losses(module)
+    return module.fact(Losses)
 
 
 class Losses:

@@ -301,7 +301,7 @@ class LossKeptWithGraph(Check[ast.Module]):
         if not found.roots:
             return
         perhaps_without_graph = not any(map(module.under_no_grad, found.roots))
-        for kept in kept_values(module, found):
+        for kept in module.fact(kept_values):
             carried = found.carried(kept.value)
             if not carried or found.feeds_backward(kept.target):
                 continue

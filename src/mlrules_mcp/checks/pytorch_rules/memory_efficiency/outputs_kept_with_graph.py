@@ -189,7 +189,7 @@ class OutputsKeptWithGraph(Check[ast.Module]):
         found = losses(module)
         if not found.roots:
             return
-        for kept in kept_values(module, found):
+        for kept in module.fact(kept_values):
             outputs = [part for part in carrying_parts(module, kept.value) if _is_output(module, part, found)]
             if not outputs or found.feeds_backward(kept.target) or module.under_no_grad(kept.place):
                 continue
