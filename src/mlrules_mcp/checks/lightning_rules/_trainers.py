@@ -67,3 +67,8 @@ def _made_from(module: Module, origin: ast.expr) -> ast.ClassDef | None:
         case ast.Call(func=func):
             return module.local_class(func)
     return None
+
+
+def is_trainer(module: Module, expression: ast.expr) -> bool:
+    """Whether an expression is a Lightning Trainer made in this file."""
+    return any(module.is_call_to(origin, TRAINER) for origin in module.origins(expression))
