@@ -48,27 +48,18 @@ class Containers:
         self.module = module
         self.cls = cls
 
-    def found(self) -> Iterator[Container]:
-        """The containers whose modules are registered nowhere."""
-        if any(self.module.method(self.cls, name) for name in _OVERRIDES) or self._registers_by_hand():
-            return
-        for method in self.module.methods(self.cls):
-            for statement in self.module.walk(method.body):
-                match statement:
-                    case (
-                        ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=name)], value=value)
-                        | ast.AnnAssign(
-                            target=ast.Attribute(value=ast.Name(id="self"), attr=name), value=ast.expr() as value
-                        )
-                    ):
-                        container = self._container(name, value)
-                        if container is not None and not self._is_registered(container):
-                            yield container
+    def unregistered(self, attribute: str, value: ast.expr) -> Container | None:
+        """The container that `self.<attribute> = value` makes, if nothing registers what it holds."""
+        container = self._container(attribute, value)
+        if container is None or self._is_registered(container) or self._registers_by_hand():
+            return None
+        return container
 
     def _registers_by_hand(self) -> bool:
-        """Whether the class adds modules under names that it computes, or looks into those it has."""
-        inside = self.cls.body
-        for node in self.module.walk(inside, into_functions=True):
+        """Whether the class adds modules under names that it computes, or hands its modules out by itself."""
+        if any(self.module.method(self.cls, name) for name in _OVERRIDES):
+            return True
+        for node in self.module.walk(self.cls.body, into_functions=True):
             match node:
                 case ast.Call(
                     func=ast.Attribute(attr="add_module" | "register_module" | "register_parameter" | "__setattr__")
@@ -108,25 +99,27 @@ class Containers:
 
     def _added(self, attribute: str, value: ast.expr) -> Iterator[ast.expr]:
         """What is put into `self.<attribute>`, or into the variable that it is assigned from, afterwards."""
-        for node in self.module.walk(self.cls.body, into_functions=True):
-            match node:
-                case ast.Call(func=ast.Attribute(value=target, attr=method), args=args) if method in _ADDING:
-                    if self._is_same(target, attribute, value) and args:
-                        yield args[-1]
-                        yield from self._elements(args[-1]) if method in {"extend", "update"} else ()
-                case ast.AugAssign(target=target, value=added) if self._is_same(target, attribute, value):
-                    yield from self._elements(added)
-                case ast.Assign(targets=[ast.Subscript(value=target)], value=added):
+        for call in self.module.calls(*_ADDING):
+            match call:
+                case ast.Call(func=ast.Attribute(value=target, attr=method), args=[*_, last]):
                     if self._is_same(target, attribute, value):
-                        yield added
+                        yield last
+                        yield from self._elements(last) if method in {"extend", "update"} else ()
+        for augmented in self.module.nodes(ast.AugAssign):
+            if self._is_same(augmented.target, attribute, value):
+                yield from self._elements(augmented.value)
+        for statement in self.module.nodes(ast.Assign):
+            match statement.targets:
+                case [ast.Subscript(value=target)] if self._is_same(target, attribute, value):
+                    yield statement.value
 
     def _is_same(self, target: ast.expr, attribute: str, value: ast.expr) -> bool:
+        """Whether an expression of this class is `self.<attribute>`, or the variable it is assigned from."""
         match target:
-            case ast.Attribute(value=ast.Name(id="self"), attr=name):
-                return name == attribute
-            case ast.Name(id=name) if isinstance(value, ast.Name):
-                inside = self.module.enclosing_function(target) is self.module.enclosing_function(value)
-                return name == value.id and inside
+            case ast.Attribute(value=ast.Name(id="self"), attr=name) if name == attribute:
+                return self.module.enclosing_class(target) is self.cls
+            case ast.Name(id=name) if isinstance(value, ast.Name) and name == value.id:
+                return self.module.enclosing_function(target) is self.module.enclosing_function(value)
         return False
 
     def _made(self, element: ast.expr, depth: int = 4) -> tuple[ast.Call, Content] | None:
@@ -244,3 +237,20 @@ def _is_collection(module: Module, expression: ast.expr) -> bool:
                 "collections.defaultdict",
             }
     return False
+
+
+def may_be_collection(module: Module, value: ast.expr) -> bool:
+    """Whether a value can be a collection at all: a cheap question, to be asked first."""
+    match value:
+        case ast.Name(id=name):
+            return any(
+                binding.value is not None
+                and not isinstance(binding.value, ast.Name)
+                and may_be_collection(module, binding.value)
+                for binding in module.bindings.get(name, ())
+            )
+        case ast.Call(func=ast.Name(id="list" | "tuple" | "dict" | "OrderedDict" | "defaultdict")):
+            return True
+        case ast.List(elts=parts) | ast.Tuple(elts=parts) | ast.Dict(values=parts):
+            return not parts or not all(isinstance(part, ast.Constant) for part in parts)
+    return isinstance(value, ast.ListComp | ast.DictComp | ast.Set | ast.BinOp)

@@ -67,6 +67,8 @@ def _call_kind(module: Module, call: ast.Call, depth: int) -> Kind | None:
     if made_on_cpu(module, call):
         return "number" if makes_scalar(module, call) else "tensor"
     name = module.qualified_name(call.func)
+    if name is not None and name.startswith("torch.nn.") and not name.startswith("torch.nn.functional."):
+        return None  # a layer, most likely
     if name == "torch.autograd.Variable" or (is_tensor_function(name) and name not in FACTORIES):
         if any(keyword.arg == "device" for keyword in call.keywords):
             return None

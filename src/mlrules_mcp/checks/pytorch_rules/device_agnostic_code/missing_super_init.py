@@ -255,13 +255,19 @@ class MissingSuperInit(Check[ast.ClassDef]):
     )
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
-        if not module.is_subclass(node, MODULE) or node.keywords:
-            return
         init = next((method for method in module.methods(node) if method.name == "__init__"), None)
-        if init is None or init.decorator_list or module.method(node, "__new__"):
+        if init is None or init.decorator_list or _starts_with_super(init) or not module.is_subclass(node, MODULE):
             return
-        calls = list(_super_calls(module, node, init))
-        place = _first_registration(module, init, calls) if calls else _first_use(module, node, init)
+        if node.keywords or module.method(node, "__new__"):
+            return
+        first = _first_super_call(module, node, init)
+        before = init.body[: init.body.index(first)] if first in init.body else init.body
+        place = next(
+            (each for each in module.walk(before) if isinstance(each, ast.stmt) and _registers(module, each)), None
+        )
+        if first is not None and (place is None or first not in init.body):
+            return
+        place = place or _first_use(module, node, init)
         if place is None:
             return
         yield self.finding(
@@ -272,22 +278,43 @@ class MissingSuperInit(Check[ast.ClassDef]):
             if _registers(module, place)
             else "The module can't be called or moved to a device, because `nn.Module.__init__` never runs. "
             "Call `super().__init__()` first.",
-            fix=_fix(module, node, init, calls),
+            fix=_fix(module, node, init, first),
         )
 
 
-def _super_calls(module: Module, cls: ast.ClassDef, init: Function) -> Iterator[ast.Call]:
-    """The calls in `__init__`, and in methods that it calls, that may run the `__init__` of `nn.Module`."""
+def _starts_with_super(init: Function) -> bool:
+    """Whether the first statement calls an `__init__`: so almost all do."""
+    match _after_docstring(init)[0]:
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="__init__"))):
+            return True
+    return False
+
+
+def _first_super_call(module: Module, cls: ast.ClassDef, init: Function) -> ast.stmt | None:
+    """The first statement of `__init__` that may run that of `nn.Module`: by itself, or in a method it calls.
+
+    A statement of the function's own block is preferred; in a branch it may not run.
+    """
+    for statement in init.body:
+        match statement:
+            case ast.Expr(value=ast.Call() as call) if _may_initialise(module, cls, call):
+                return statement
     for node in module.walk(init.body):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="__init__" | "__setstate__")):
-                yield node
-            case ast.Call(func=ast.Attribute(value=ast.Call(func=ast.Name(id="super")))):
-                yield node
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="self"), attr=name)):
-                method = module.method(cls, name)
-                if method is not None and "__init__" in ast.unparse(method):
-                    yield node
+        if isinstance(node, ast.Call) and _may_initialise(module, cls, node):
+            return module.statement(node)
+    return None
+
+
+def _may_initialise(module: Module, cls: ast.ClassDef, call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(attr="__init__" | "__setstate__"):
+            return True
+        case ast.Attribute(value=ast.Call(func=ast.Name(id="super"))):
+            return True
+        case ast.Attribute(value=ast.Name(id="self"), attr=name):
+            method = module.method(cls, name)
+            return method is not None and "__init__" in ast.unparse(method)
+    return False
 
 
 def _registers(module: Module, statement: ast.stmt) -> bool:
@@ -303,23 +330,8 @@ def _registers(module: Module, statement: ast.stmt) -> bool:
     return False
 
 
-def _first_registration(module: Module, init: Function, calls: list[ast.Call]) -> ast.stmt | None:
-    """The first registration that surely comes before all calls of `super().__init__()`."""
-    first = min(calls, key=lambda call: call.lineno)
-    if module.parent(module.statement(first)) is not init:
-        return None
-    for statement in init.body[: init.body.index(module.statement(first))]:
-        for node in module.walk(statement):
-            if isinstance(node, ast.stmt) and _registers(module, node):
-                return node
-    return None
-
-
 def _first_use(module: Module, cls: ast.ClassDef, init: Function) -> ast.stmt | None:
-    """The first registration in an `__init__` without `super().__init__()`, else its first statement."""
-    for node in module.walk(init.body):
-        if isinstance(node, ast.stmt) and _registers(module, node):
-            return node
+    """Where to report a module that registers nothing, and fails as soon as it is called."""
     first = _after_docstring(init)[0]
     if module.method(cls, "forward") is None or isinstance(first, ast.Raise) or _is_text(first):
         return None
@@ -334,21 +346,15 @@ def _after_docstring(init: Function) -> list[ast.stmt]:
     return init.body[1:] if _is_text(init.body[0]) and len(init.body) > 1 else init.body
 
 
-def _fix(module: Module, cls: ast.ClassDef, init: Function, calls: list[ast.Call]) -> Fix | None:
-    first = _after_docstring(init)[0]
+def _fix(module: Module, cls: ast.ClassDef, init: Function, late: ast.stmt | None) -> Fix | None:
     if not all(_takes_no_arguments(module, base) for base in cls.bases):
         return None
-    insert = InsertBefore(Span.of(first), "super().__init__()")
-    if not calls:
-        return safe("Call super().__init__()", insert)
-    match module.statement(calls[0]):
-        case (
-            ast.Expr(
-                value=ast.Call(func=ast.Attribute(value=ast.Call(), attr="__init__"), args=[], keywords=[])
-            ) as late
-        ):
-            if len(calls) == 1 and late is not first:
-                return safe("Call super().__init__() first", insert, RemoveStatement(Span.of(late)))
+    insert = InsertBefore(Span.of(_after_docstring(init)[0]), "super().__init__()")
+    match late:
+        case None:
+            return safe("Call super().__init__()", insert)
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Call(), attr="__init__"), args=[], keywords=[])):
+            return safe("Call super().__init__() first", insert, RemoveStatement(Span.of(late)))
     return None
 
 

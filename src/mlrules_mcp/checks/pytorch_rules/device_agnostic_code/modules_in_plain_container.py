@@ -4,13 +4,13 @@ import ast
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._containers import Container, Containers
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._containers import Container, Containers, may_be_collection
 from mlrules_mcp.findings import AddImport, Finding, Fix, Replace, Span
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.values import MODULE
 
 
-class ModulesInPlainContainer(Check[ast.ClassDef]):
+class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
     """Modules or parameters that a module keeps in a plain list or dict.
 
     ## What it does
@@ -323,21 +323,32 @@ class ModulesInPlainContainer(Check[ast.ClassDef]):
         ),
     )
 
-    def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
-        if not module.is_subclass(node, MODULE):
-            return
-        for container in Containers(module, node).found():
-            kind = _kind(module, container.value)
-            registering = f"{container.content}{kind}"
-            what = "Modules" if container.content == "Module" else "Parameters"
-            yield self.finding(
-                module,
-                container.value,
-                f"{what} in a plain {'dict' if kind == 'Dict' else 'list'} are not part of the module: `.to(device)` "
-                "leaves them behind, the optimizer never gets them and the state dict lacks them. "
-                f"Use `nn.{registering}`.",
-                fix=_fix(module, node, container, registering),
-            )
+    def check(self, node: ast.Assign | ast.AnnAssign, module: Module) -> Iterator[Finding]:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=value)
+                | ast.AnnAssign(
+                    target=ast.Attribute(value=ast.Name(id="self"), attr=attribute), value=ast.expr() as value
+                )
+            ) if may_be_collection(module, value):
+                cls = module.enclosing_class(node)
+                if cls is None or not module.is_subclass(cls, MODULE):
+                    return
+                container = Containers(module, cls).unregistered(attribute, value)
+                if container is not None:
+                    yield self._found(module, cls, container)
+
+    def _found(self, module: Module, cls: ast.ClassDef, container: Container) -> Finding:
+        kind = _kind(module, container.value)
+        registering = f"{container.content}{kind}"
+        what = "Modules" if container.content == "Module" else "Parameters"
+        return self.finding(
+            module,
+            container.value,
+            f"{what} in a plain {kind.lower()} are not part of the module: `.to(device)` leaves them behind, the "
+            f"optimizer never gets them and the state dict lacks them. Use `nn.{registering}`.",
+            fix=_fix(module, cls, container, registering),
+        )
 
 
 def _kind(module: Module, value: ast.expr) -> str:

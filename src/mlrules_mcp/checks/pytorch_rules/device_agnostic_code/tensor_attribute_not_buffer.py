@@ -21,7 +21,7 @@ _MOVERS = ("_apply", "to", "cuda")
 _DEFAULT_DEVICE = ("set_default_device", "set_default_tensor_type")
 
 
-class TensorAttributeNotBuffer(Check[ast.ClassDef]):
+class TensorAttributeNotBuffer(Check[ast.Assign | ast.AnnAssign]):
     """A tensor kept as a plain attribute of a module.
 
     ## What it does
@@ -370,26 +370,27 @@ class TensorAttributeNotBuffer(Check[ast.ClassDef]):
         ),
     )
 
-    def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
-        if not module.is_subclass(node, MODULE) or not module.calls(*_FACTORY_NAMES) or module.calls(*_DEFAULT_DEVICE):
-            return
-        init = next((method for method in module.methods(node) if method.name == "__init__"), None)
-        if init is None or any(module.method(node, name) for name in _MOVERS):
-            return
-        for statement in module.walk(init.body):
-            match statement:
-                case ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=value) | (
-                    ast.AnnAssign(
-                        target=ast.Attribute(value=ast.Name(id="self"), attr=attribute), value=ast.expr() as value
-                    )
-                ):
-                    if self._stays_behind(module, node, init, attribute, value):
-                        yield self._found(module, node, init, statement, attribute, value)
+    def check(self, node: ast.Assign | ast.AnnAssign, module: Module) -> Iterator[Finding]:
+        match node:
+            case (
+                ast.Assign(targets=[ast.Attribute(value=ast.Name(id="self"), attr=attribute)], value=value)
+                | ast.AnnAssign(
+                    target=ast.Attribute(value=ast.Name(id="self"), attr=attribute), value=ast.expr() as value
+                )
+            ) if not isinstance(value, ast.Constant):
+                init, cls = module.enclosing_function(node), module.enclosing_class(node)
+                if init is None or init.name != "__init__" or cls is None or not module.calls(*_FACTORY_NAMES):
+                    return
+                if cpu_kind(module, value) is None:
+                    return
+                if module.is_subclass(cls, MODULE) and self._stays_behind(module, cls, init, attribute, value):
+                    yield self._found(module, cls, init, node, attribute, value)
 
     def _stays_behind(self, module: Module, cls: ast.ClassDef, init: Function, attribute: str, value: ast.expr) -> bool:
         """Whether `self.<attribute>` is a tensor on the CPU, and meets tensors on the model's device."""
-        kind = cpu_kind(module, value)
-        if kind is None or _is_set_elsewhere(module, cls, init, attribute):
+        if module.calls(*_DEFAULT_DEVICE) or any(module.method(cls, name) for name in _MOVERS):
+            return False
+        if _is_set_elsewhere(module, cls, init, attribute):
             return False
         tensors = model_tensors(module)
         journeys = Journeys(tensors)
@@ -401,7 +402,7 @@ class TensorAttributeNotBuffer(Check[ast.ClassDef]):
             and tensors.runs_in_model(use)
             and (owner := module.enclosing_class(use)) is not None
             and _are_related(module, owner, cls)
-            and journeys.meeting(use, scalar=kind == "number") is not None
+            and journeys.meeting(use, scalar=cpu_kind(module, value) == "number") is not None
             for use in module.nodes(ast.Attribute)
         )
 
