@@ -113,9 +113,8 @@ def evaluate(model, loader):
     return correct / max(seen, 1)
 
 
-def freeze_embedding(model, rate):
+def shrink_embedding(model, rate):
     model.embedding.weight.data *= rate
-    model.embedding.weight.requires_grad = False
 
 
 def predict(model, vocabulary, texts):

@@ -119,9 +119,8 @@ def evaluate(model, loader, device):
 
 
 @torch.no_grad()
-def freeze_embedding(model, rate):
+def shrink_embedding(model, rate):
     model.embedding.weight.mul_(rate)
-    model.embedding.weight.requires_grad_(False)
 
 
 def predict(model, vocabulary, texts, device):
