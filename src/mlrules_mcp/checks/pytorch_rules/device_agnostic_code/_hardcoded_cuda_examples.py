@@ -34,6 +34,8 @@ EXAMPLES: tuple[Example, ...] = (
             model = «model.cuda()»
             for batch in loader:
                 batch = {key: ‹value.cuda(args.gpu)› for key, value in batch.items()}
+                if distance == "l2":
+                    noise = ‹torch.rand(3).cuda()›
         """
     ),
     Bad(
@@ -223,6 +225,26 @@ EXAMPLES: tuple[Example, ...] = (
 
         def masks(n, device=torch.device(«"cuda"»)):
             return torch.zeros(n, device=device)
+        """,
+        advice=True,
+    ),
+    Bad(
+        """
+        import torch
+        import torch.distributed as dist
+
+        def total(count):
+            if not dist.is_initialized():
+                return count
+            tensor = torch.tensor([count], device=«"cuda"»)
+            dist.all_reduce(tensor)
+            return tensor.item()
+
+        def mean(x):
+            if dist.get_world_size() > 1:
+                x = «torch.tensor(x).cuda()»
+                dist.all_reduce(x)
+            return x
         """,
         advice=True,
     ),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._devices import is_cuda_only, is_guarded
@@ -39,6 +40,11 @@ _TEXT = (
     f"Choose the device once, `device = {_IF_AVAILABLE}`, and pass that."
 )
 _DEFAULT = f"This default raises an error on a machine without CUDA. Let the default be `{_IF_AVAILABLE}`."
+_IN_GROUP = (
+    "Of all backends only NCCL takes CUDA tensors; with Gloo, on machines without CUDA, this raises an error. "
+    "Put the tensor on the device of the model."
+)
+_PROCESS_GROUP = re.compile(r"\bdist\b|is_dist|distributed|world_size|\b(local_)?rank\b|get_rank", re.IGNORECASE)
 _TRAINER = (
     'This Trainer raises an error on a machine without a GPU. Write `accelerator="auto"`, which takes the best '
     "device there is."
@@ -51,7 +57,7 @@ class HardcodedCuda(Check[ast.Module]):
     ## What it does
     Finds `.cuda()`, `.to("cuda")`, `device="cuda"`, `map_location="cuda"`, `torch.device("cuda:0")` and
     `device = "cuda"` where nothing asks first whether there is CUDA. Defaults that a caller or the command line can
-    choose otherwise, and `Trainer(accelerator="gpu")`, are advice.
+    choose otherwise, `Trainer(accelerator="gpu")`, and what runs only in a process group, are advice.
 
     ## Why it matters
     On a machine without an NVIDIA GPU (a laptop, a CI runner, a Mac, a TPU host) the code raises an error at this
@@ -87,7 +93,9 @@ class HardcodedCuda(Check[ast.Module]):
         for call in cuda_calls(module):
             if _is_meant(module, call):
                 continue
-            if not in_lightning(module, call):
+            if _is_in_process_group(module, call):
+                yield self.finding(module, call, _IN_GROUP, fix=to_device_fix(module, call), advice=True)
+            elif not in_lightning(module, call):
                 yield self.finding(module, call, _CALL, fix=to_device_fix(module, call))
             elif (fix := needless_move_fix(module, call)) is not None:
                 yield self.finding(module, call, _NEEDLESS, fix=fix)
@@ -100,6 +108,8 @@ class HardcodedCuda(Check[ast.Module]):
                 continue
             if text.use == "default":
                 yield self.finding(module, text.node, _DEFAULT, fix=choice_fix(module, text), advice=True)
+            elif _is_in_process_group(module, text.node):
+                yield self.finding(module, text.node, _IN_GROUP, fix=text_fix(module, text), advice=True)
             elif (move := _lightning_move(module, text)) and (fix := needless_move_fix(module, move)):
                 yield self.finding(module, move, _NEEDLESS, fix=fix)
             else:
@@ -114,6 +124,11 @@ class HardcodedCuda(Check[ast.Module]):
 
 def _is_meant(module: Module, node: ast.expr) -> bool:
     return is_guarded(module, node) or is_cuda_only(module, node)
+
+
+def _is_in_process_group(module: Module, node: ast.expr) -> bool:
+    """Whether a node runs only with other processes, so that its device is that of the group's backend."""
+    return any(_PROCESS_GROUP.search(ast.unparse(guard.test)) for guard in module.guards(node))
 
 
 def _lightning_move(module: Module, text: CudaString) -> ast.Call | None:
