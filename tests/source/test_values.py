@@ -263,3 +263,21 @@ def test_what_is_assigned_to_an_attribute_is_found_in_the_whole_class() -> None:
 )
 def test_library_classes_go_by_the_naming_of_their_libraries(class_name: str, base: str, expected: bool) -> None:
     assert is_library_subclass(class_name, base) is expected
+
+
+def test_methods_under_a_condition_are_a_classs_own_and_those_of_inner_classes_are_not() -> None:
+    module = module_of(
+        """
+        class A:
+            if x:
+                def b(self):
+                    def c(): pass
+            else:
+                def b(self): pass
+            class D:
+                def e(self): pass
+            def f(self): pass
+        """
+    )
+    outer = module.nodes(ast.ClassDef)[0]
+    assert [method.name for method in module.methods(outer)] == ["b", "b", "f"]

@@ -103,7 +103,9 @@ class Values(Names):
         return definitions[-1] if definitions else None
 
     def methods(self, cls: ast.ClassDef) -> list[Function]:
-        """The methods written in a class's own body."""
+        """The methods written in a class's own body, under conditions too."""
+        if any(isinstance(statement, ast.If | ast.Try) for statement in cls.body):
+            return [node for node in self.walk(cls.body) if isinstance(node, FUNCTIONS)]
         return [statement for statement in cls.body if isinstance(statement, FUNCTIONS)]
 
     def method(self, cls: ast.ClassDef, name: str) -> Function | None:
@@ -173,9 +175,7 @@ class Values(Names):
 
     def attribute_values(self, cls: ast.ClassDef, attribute: str) -> list[ast.expr]:
         """What is assigned to `self.<attribute>` anywhere in a class and its local base classes."""
-        return [
-            value for candidate in self.lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())
-        ]
+        return [value for candidate in self.lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())]
 
     def _attributes_of(self, cls: ast.ClassDef) -> dict[str, list[ast.expr]]:
         if cls not in self._attributes:
