@@ -12,7 +12,8 @@ from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._cuda_strings import 
     cuda_strings,
     text_fix,
 )
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._hardcoded_cuda_examples import EXAMPLES
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._hardcoded_cuda_bad import BAD
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._hardcoded_cuda_good import GOOD
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._moves import (
     cuda_calls,
     in_lightning,
@@ -81,7 +82,7 @@ class HardcodedCuda(Check[ast.Module]):
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
 
-    examples = EXAMPLES
+    examples = (*BAD, *GOOD)
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if "cuda" in module.source.code:
