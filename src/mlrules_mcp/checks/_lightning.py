@@ -13,6 +13,7 @@ TRAINER = "lightning.pytorch.Trainer"
 LIGHTNING_DATA_MODULE = "lightning.pytorch.LightningDataModule"
 CALLBACKS = ("lightning.pytorch.Callback", "lightning.pytorch.callbacks.Callback")
 MODEL_CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
+MODEL_CHECKPOINTS = (MODEL_CHECKPOINT, "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint")
 EARLY_STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
