@@ -15,6 +15,7 @@ CALLBACKS = ("lightning.pytorch.Callback", "lightning.pytorch.callbacks.Callback
 MODEL_CHECKPOINT = "lightning.pytorch.callbacks.ModelCheckpoint"
 MODEL_CHECKPOINTS = (MODEL_CHECKPOINT, "lightning.pytorch.callbacks.model_checkpoint.ModelCheckpoint")
 EARLY_STOPPING = "lightning.pytorch.callbacks.EarlyStopping"
+EARLY_STOPPINGS = (EARLY_STOPPING, "lightning.pytorch.callbacks.early_stopping.EarlyStopping")
 
 STEPS = ("training_step", "validation_step", "test_step", "predict_step")
 
