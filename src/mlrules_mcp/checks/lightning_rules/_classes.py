@@ -16,6 +16,7 @@ _EMPTY_BASES = frozenset(
     {LIGHTNING_MODULE, LIGHTNING_DATA_MODULE, MODULE, "builtins.object", "abc.ABC", "typing.Generic", *CALLBACKS}
 )
 _ABSTRACT_NAME = re.compile(r"^_*(Base|Abstract|Generic)|(Base|Mixin|Abstract|Interface|Template)$")
+_LIGHTNING_PACKAGES = frozenset({"lightning", "lightning.pytorch", "pytorch_lightning"})
 _TEST_PATH = re.compile(r"(^|/)tests?(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$")
 
 
@@ -112,3 +113,21 @@ def returned(module: Module, function: Function) -> Iterator[ast.Return]:
 def is_test(module: Module) -> bool:
     """Whether a file is a test: what is odd there is odd on purpose."""
     return bool(_TEST_PATH.search(module.source.path.replace("\\", "/")))
+
+
+def uses_fabric(module: Module) -> bool:
+    """Whether a file trains with Fabric, which takes plain modules and leaves the loop to the project."""
+    return "fabric" in module.source.code.lower()
+
+
+def lightning_module_name(module: Module) -> str | None:
+    """How a file can name LightningModule with what it imports: `L.LightningModule`, `LightningModule`."""
+    for alias in module.nodes(ast.alias):
+        statement = module.parent(alias)
+        if module.scope(alias) is not module.tree:
+            continue
+        if isinstance(statement, ast.ImportFrom) and alias.name == "LightningModule":
+            return alias.asname or alias.name
+        if isinstance(statement, ast.Import) and alias.name in _LIGHTNING_PACKAGES:
+            return f"{alias.asname or alias.name}.LightningModule"
+    return None
