@@ -132,8 +132,9 @@ class ByteMaskIndexing(Check[ast.Call]):
             picture = torch.zeros((3, 32, 32), dtype=torch.uint8)
             picture[0] = 255
             color = palette[np.zeros(4, dtype=np.uint8)]
+            shade = palette[torch.tensor([3, 200], dtype=torch.uint8)]
             """,
-            "bool masks, images, NumPy",
+            "bool masks, images, NumPy, and numbers that are no mask",
         ),
     )
 

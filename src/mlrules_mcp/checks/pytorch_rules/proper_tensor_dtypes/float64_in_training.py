@@ -178,6 +178,28 @@ class Float64InTraining(Check[ast.Call]):
                 optimizer.step()
             """,
         ),
+        Bad(
+            """
+            import numpy as np
+            import torch
+
+            model = «build(config).double()».to(device)
+            x = «torch.from_numpy(np.random.rand(100, 3))»
+            for step in range(1000):
+                model(x).mean().backward()
+                optimizer.step()
+            """,
+            suggested_fix="""
+            import numpy as np
+            import torch
+
+            model = build(config).to(device)
+            x = torch.from_numpy(np.random.rand(100, 3)).float()
+            for step in range(1000):
+                model(x).mean().backward()
+                optimizer.step()
+            """,
+        ),
         Good(
             """
             import numpy as np
@@ -327,7 +349,7 @@ def _becomes_model(module: Module, call: ast.Call) -> bool:
 def _from_numpy(module: Module, call: ast.Call, torch: str) -> tuple[str, Fix] | None:
     if not call.args or argument(call, "dtype") is not None or passes_unseen_arguments(call):
         return None
-    if _doubles_a_model(module) or not is_numpy_float64(module, call.args[0]):
+    if not is_numpy_float64(module, call.args[0]):
         return None
     if not stays_wide(module, call) or not feeds_training(module, call):
         return None
@@ -335,19 +357,13 @@ def _from_numpy(module: Module, call: ast.Call, torch: str) -> tuple[str, Fix] |
         edit: Replace | SetArgument = Replace(Span.of(call), f"{module.text(call)}.float()")
     else:
         edit = SetArgument(Span.of(call), "dtype", f"{torch}.float32")
-    what = "NumPy makes float64, which float32 parameters do not go with; convert the tensor to float32."
+    what = "NumPy makes float64, and this tensor keeps it; convert it to float32, which the parameters are."
     return what, suggested("Convert it to float32", edit)
 
 
 def _is_in_forward(module: Module, call: ast.Call) -> bool:
     function, cls = module.enclosing_function(call), module.enclosing_class(call)
     return function is not None and function.name == "forward" and cls is not None and module.is_subclass(cls, MODULE)
-
-
-def _doubles_a_model(module: Module) -> bool:
-    return any(
-        isinstance(call.func, ast.Attribute) and is_model(module, call.func.value) for call in module.calls("double")
-    ) or any(call.args and names_dtype(module, call.args[0], DOUBLE) for call in module.calls(*_DEFAULTS))
 
 
 def _needs_digits(module: Module) -> bool:

@@ -232,7 +232,9 @@ class RemovedOrDeprecatedCall(Check[ast.Module]):
             steps = torch.arange(0, 10)
             scheduler = ReduceLROnPlateau(optimizer, patience=3)
             scheduler.step(loss)
-            """
+            torch.set_default_tensor_type("torch.cuda.FloatTensor")
+            """,
+            "a plateau scheduler takes the metric; the CUDA type is `cuda-tensor-type`",
         ),
         Good(
             """
