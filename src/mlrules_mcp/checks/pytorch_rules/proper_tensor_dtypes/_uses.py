@@ -31,8 +31,8 @@ def feeds_training(module: Module, value: ast.expr, *, hops: int = 2) -> bool:
             case ast.keyword() | ast.Starred():
                 parent = module.parent(parent)
                 return isinstance(parent, ast.Call) and _trains_with(module, parent)
-            case ast.Call():
-                return _trains_with(module, parent)
+            case ast.Call(func=func):
+                return func is not whole and _trains_with(module, parent)
             case ast.Assign(targets=[ast.Name() as target]) if hops:
                 return any(feeds_training(module, read, hops=hops - 1) for read in reads(module, target))
             case _:
