@@ -21,7 +21,7 @@ _KEEPS_GRADIENTS = re.compile(
 def clears(update: Update, module: Module) -> Iterator[ast.AST]:
     """What clears the gradients of an update, is called as if it did, or makes an optimizer, so perhaps parameters."""
     for clear in module.gradient_clears:
-        if not isinstance(clear, ast.Call):
+        if not isinstance(clear, ast.Call) or module.called_name(clear) != "zero_grad":
             yield clear
     for attribute in module.nodes(ast.Attribute):
         if _CLEARS.search(attribute.attr) and not _is_another(attribute.value, update, module):

@@ -26,7 +26,7 @@ _HELD_OUT = re.compile(
     r"|load\w*_(val|valid|validation|test|eval|dev)$",
     re.IGNORECASE,
 )
-_LOADER = re.compile(r"load|batch|(^|_)dl($|_)", re.IGNORECASE)
+_LOADER = re.compile(r"load|(^|_)(batch(es)?|dl)$", re.IGNORECASE)
 EVALUATES = re.compile(
     r"(^|_)(eval|evaluat\w*|valid\w*|val|test\w*|infer\w*|predict\w*|accuracy|score)(_|$)", re.IGNORECASE
 )
@@ -40,6 +40,9 @@ _MADE_UP = frozenset(
 _NOT_DIFFERENTIABLE = frozenset(
     "item tolist numpy detach argmax topk cpu multinomial save_image make_grid imshow".split()
 )
+
+
+_DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def is_wanted(evaluation: Evaluation, module: Module) -> bool:
         return False
     if computing.isdisjoint(around) and any(_GRADIENTS.search(name) for node in around if (name := identifier(node))):
         return False
-    if not _shows_evaluation(evaluation, function, names):
+    if not _shows_evaluation(evaluation, function, names) or _is_unit_test(function, around):
         return False
     return not any(gradients_off(site, module) or _is_forward(site, module) for site in sites(module, [run]))
 
@@ -179,14 +182,48 @@ def _shows_evaluation(evaluation: Evaluation, function: Function | None, names: 
     )
 
 
-def _is_tried_out(run: ast.Call, module: Module) -> bool:
-    """Whether a model runs on made-up input only."""
-    values = [*run.args, *(keyword.value for keyword in run.keywords)]
-    return bool(values) and all(
-        any(isinstance(part, ast.Call) and last_name(part.func) in _MADE_UP for part in ast.walk(origin))
-        for value in values
-        for origin in module.origins(value)
+def _is_unit_test(function: Function | None, around: list[ast.AST]) -> bool:
+    return (
+        function is not None
+        and function.name.startswith("test_")
+        and any(isinstance(node, ast.Assert) or "assert" in (identifier(node) or "") for node in around)
     )
+
+
+def _is_tried_out(run: ast.Call, module: Module) -> bool:
+    """Whether a model runs on made-up input only, or to see the shape of its output, or isn't a model of torch."""
+    values = [*run.args, *(keyword.value for keyword in run.keywords)]
+    inputs = [value for value in values if not isinstance(value, ast.Constant)]
+    if inputs and all(_is_made_up(value, module, 0) for value in inputs):
+        return True
+    for ancestor in module.ancestors(run):
+        match ancestor:
+            case ast.Attribute(attr="shape" | "size") | ast.Call(func=ast.Attribute(attr="from_numpy")):
+                return True
+            case ast.stmt():
+                return False
+    return False
+
+
+def _is_made_up(value: ast.expr, module: Module, depth: int) -> bool:
+    """Whether a value comes from random numbers or the like, perhaps through functions."""
+    origins = module.origins(value)
+    return depth < _DEEPEST and all(
+        any(isinstance(part, ast.Call) and last_name(part.func) in _MADE_UP for part in ast.walk(origin))
+        or (
+            isinstance(origin, ast.Call)
+            and bool(inputs := _inputs(origin, module))
+            and all(_is_made_up(value, module, depth + 1) for value in inputs)
+        )
+        for origin in origins
+    )
+
+
+def _inputs(call: ast.Call, module: Module) -> list[ast.expr]:
+    """What a call computes its result from: the object of a method, or else its arguments."""
+    if isinstance(call.func, ast.Attribute) and module.qualified_name(call.func) is None:
+        return [call.func.value]
+    return call.args
 
 
 def _exports(node: ast.AST, module: Module) -> bool:
@@ -211,11 +248,8 @@ def _is_frozen(run: ast.Call, module: Module) -> bool:
 
 
 def _is_forward(node: ast.AST, module: Module) -> bool:
-    """Whether a node runs in a module's `forward`, whose caller decides whether gradients are recorded."""
+    """Whether a node runs in a `forward` or the like, whose caller decides whether gradients are recorded."""
     function, cls = module.enclosing_function(node), module.enclosing_class(node)
-    return (
-        function is not None
-        and cls is not None
-        and function.name in {"forward", "__call__", "training_step"}
-        and (is_module(cls, module))
-    )
+    if function is None or cls is None:
+        return False
+    return function.name in {"forward", "training_step"} or (function.name == "__call__" and is_module(cls, module))

@@ -13,9 +13,14 @@ from mlrules_mcp.source.tree import FUNCTIONS, Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
 
 _MODEL = re.compile(r"(^|_)(model|net|network|classifier|encoder|decoder|generator|discriminator)$", re.IGNORECASE)
+_VERB = re.compile(
+    r"^_*(get|load|create|build|make|query|train|test|run|save|init|prepare|fit|wrap|compile)_", re.IGNORECASE
+)
 _OFF = re.compile(r"no_?grad|inference|(^|_)eval|disable_grad|freeze", re.IGNORECASE)
 _HOOK = re.compile(r"^(on_)?(validation|test|predict|sanity)_|^(validation|test|predict)_step$")
 _DEPENDS_ON_MODE = re.compile(r"drop_?(out|path)|batch_?norm|instance_?norm|^training$", re.IGNORECASE)
+# Switches gradients off itself.
+_PIPELINE = "transformers.pipeline"
 _RUNS = frozenset({"forward", "encode", "decode", "forward_features", "extract_features"})
 _CALLED_ON_MODELS = ("eval", "train", "parameters", "named_parameters", "state_dict", "load_state_dict", "zero_grad")
 
@@ -93,11 +98,15 @@ def runs(module: Module, root: ast.AST | list[ast.stmt], wanted: Iterable[str] |
         model: ast.expr = node.func
         if isinstance(model, ast.Attribute) and model.attr in _RUNS:
             model = model.value
-        if last_name(node.func) in off:
+        if last_name(node.func) in off or any(module.is_call_to(o, _PIPELINE) for o in module.origins(model)):
             continue
         text = ast.unparse(model)
-        if text in texts if texts is not None else _MODEL.search(last_name(model) or ""):
+        if text in texts if texts is not None else _is_called_like_a_model(node, last_name(model) or "", module):
             yield node
+
+
+def _is_called_like_a_model(call: ast.Call, name: str, module: Module) -> bool:
+    return bool(_MODEL.search(name)) and not _VERB.search(name) and module.local_function(call) is None
 
 
 def gradients_off(node: ast.AST, module: Module) -> bool:

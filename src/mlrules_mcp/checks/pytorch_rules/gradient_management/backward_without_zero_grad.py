@@ -385,6 +385,11 @@ class BackwardWithoutZeroGrad(Check[ast.Module]):
                     for p in model.parameters():
                         p.data.add_(p.grad, alpha=-0.1)
 
+            for x, y in data:
+                (x @ w - y).square().mean().backward()
+                w.data -= 0.1 * w.grad.data
+                w.grad.zero_()
+
             def apply(loss, optimizer):
                 loss.backward()
                 optimizer.step()

@@ -220,7 +220,8 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
             """
             import torch
 
-            torch.set_grad_enabled(False)
+            def prepare():
+                torch.set_grad_enabled(False)
 
             def evaluate(model, test_loader):
                 model.eval()
@@ -297,10 +298,11 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
             """
             model.eval()
             example = torch.randn(1, 3, 224, 224)
-            print(model(example).shape)
+            print(model(example).shape, model(augment(example.flip(0)), training=False)[0])
+            print(model(first_batch)["scores"].size())
             traced = torch.jit.trace(model, example)
             """,
-            "Made-up input only tries the model out.",
+            "These only try the model out.",
         ),
         Good(
             """
@@ -310,6 +312,31 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
             features = [backbone(x).cpu() for x in test_loader]
             """,
             "Nothing is recorded for frozen parameters.",
+        ),
+        Good(
+            """
+            from transformers import pipeline
+
+            classifier = pipeline("sentiment-analysis")
+
+            def predict(loader):
+                return [label for batch in loader for label in classifier(batch)]
+
+            def evaluate(loader):
+                for batch in loader:
+                    print(classifier(batch))
+
+            def query_model(prompt):
+                return requests.post(URL, json=prompt)
+
+            for prompt in test_data:
+                print(query_model(prompt))
+
+            def test_shapes():
+                model = Net().eval()
+                assert model(example).shape == (1, 10)
+            """,
+            "A pipeline switches gradients off itself, and unit tests are small; not all that is called so is a model.",
         ),
     )
 
@@ -332,11 +359,9 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
 
 
 def _off_everywhere(module: Module) -> bool:
-    """Whether the module switches gradients off for all of the program."""
+    """Whether the module switches gradients off for all that runs afterwards."""
     return any(
-        module.enclosing_function(call) is None
-        and isinstance(module.parent(call), ast.Expr)
-        and [ast.unparse(argument) for argument in call.args] == ["False"]
+        isinstance(module.parent(call), ast.Expr) and [ast.unparse(argument) for argument in call.args] == ["False"]
         for call in module.calls("set_grad_enabled", "_set_grad_enabled")
     )
 

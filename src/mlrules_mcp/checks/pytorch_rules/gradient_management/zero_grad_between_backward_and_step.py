@@ -260,6 +260,19 @@ class ZeroGradBetweenBackwardAndStep(Check[ast.Module]):
             """,
             "The closure computes the gradients.",
         ),
+        Good(
+            """
+            def main():
+                optimizer.zero_grad()
+                optimizer.step()
+                for batch in loader:
+                    scheduler.step()
+                    optimizer.zero_grad()
+                    loss(batch).backward()
+                    optimizer.step()
+            """,
+            "The first step is for the scheduler, which warns without one.",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
@@ -377,8 +390,9 @@ def _earlier(statement: ast.stmt, module: Module) -> Iterator[ast.stmt]:
             break
         child = parent
     if isinstance(parent, (*FUNCTIONS, *LOOPS)):
-        for tail in reversed(tails):
-            yield from reversed(tail)
+        for statement in (each for tail in reversed(tails) for each in reversed(tail)):
+            if isinstance(parent, LOOPS) or not isinstance(statement, LOOPS):
+                yield statement
 
 
 def _is_alone(update: Update, others: list[Update], module: Module) -> bool:
