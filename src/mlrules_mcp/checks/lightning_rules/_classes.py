@@ -16,6 +16,7 @@ _EMPTY_BASES = frozenset(
     {LIGHTNING_MODULE, LIGHTNING_DATA_MODULE, MODULE, "builtins.object", "abc.ABC", "typing.Generic", *CALLBACKS}
 )
 _ABSTRACT_NAME = re.compile(r"^_*(Base|Abstract|Generic)|(Base|Mixin|Abstract|Interface|Template)$")
+_HARMLESS_WITH_SELF = frozenset({"__init__", "super", "isinstance", "hasattr", "getattr", "setattr", "type", "print"})
 _LIGHTNING_PACKAGES = frozenset({"lightning", "lightning.pytorch", "pytorch_lightning"})
 _TEST_PATH = re.compile(r"(^|/)tests?(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$")
 
@@ -48,12 +49,17 @@ def _without_parameters(base: ast.expr) -> ast.expr:
 
 
 def is_abstract(module: Module, cls: ast.ClassDef) -> bool:
-    """Whether a class is made to be inherited from: by its name, by abstract methods, or because another does."""
+    """Whether a class is made to be inherited from: another does, its name says so, or its methods are abstract."""
+    inherited = any(cls in module.lineage(other)[1:] for other in module.nodes(ast.ClassDef) if other.bases)
+    return inherited or is_base_by_form(module, cls)
+
+
+def is_base_by_form(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether a class shows that it is to be inherited from, by its name or by abstract methods."""
     return (
         bool(_ABSTRACT_NAME.search(cls.name))
         or any(keyword.arg == "metaclass" for keyword in cls.keywords)
         or module.is_subclass(cls, "abc.ABC")
-        or any(cls in module.lineage(other)[1:] for other in module.nodes(ast.ClassDef) if other.bases)
         or any(map(_is_unfinished, module.methods(cls)))
     )
 
@@ -131,3 +137,29 @@ def lightning_module_name(module: Module) -> str | None:
         if isinstance(statement, ast.Import) and alias.name in _LIGHTNING_PACKAGES:
             return f"{alias.asname or alias.name}.LightningModule"
     return None
+
+
+def passes_itself_on(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether a LightningModule passes itself, or its `log`, to code of another file, which may log for it."""
+    return any(_is_passed_on(module, node) for node in module.walk(cls, into_functions=True))
+
+
+def _is_passed_on(module: Module, node: ast.AST) -> bool:
+    parent = module.parent(node)
+    match node:
+        case ast.Name(id="self") if isinstance(parent, ast.Call) and parent.func is not node:
+            name = module.called_name(parent)
+            return name not in _HARMLESS_WITH_SELF and module.local_function(parent) is None
+        case ast.Attribute(value=ast.Name(id="self"), attr="log" | "log_dict"):
+            return not (isinstance(parent, ast.Call) and parent.func is node)
+    return False
+
+
+def steps_of(module: Module, cls: ast.ClassDef) -> dict[Function, str]:
+    """The methods of a class that run for each batch, each with the step that it is or is called from."""
+    found: dict[Function, str] = {}
+    for method in module.methods(cls):
+        if method.name in STEPS:
+            for function in with_own_helpers(module, cls, method):
+                found.setdefault(function, method.name)
+    return found

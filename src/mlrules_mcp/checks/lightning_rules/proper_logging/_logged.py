@@ -7,13 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mlrules_mcp.checks.lightning_rules._classes import bases_are_known, lightning_modules
+from mlrules_mcp.checks.lightning_rules._classes import bases_are_known, lightning_modules, passes_itself_on
 from mlrules_mcp.source import Module
 
 # Keys that Lightning adds to those that are logged.
 _OWN_KEYS = frozenset({"epoch", "step"})
 _SUFFIX = re.compile(r"_(step|epoch)$|/dataloader_idx_\d+$")
-_HARMLESS_WITH_SELF = frozenset({"__init__", "super", "isinstance", "hasattr", "getattr", "setattr", "type", "print"})
 
 
 class Logged(NamedTuple):
@@ -39,7 +38,7 @@ def logged_metrics(module: Module) -> Logged | None:
 
 
 def _find_logged(module: Module) -> Logged | None:
-    if not all(bases_are_known(module, cls) for cls in lightning_modules(module)) or _passes_itself_on(module):
+    if not all(bases_are_known(module, cls) and not passes_itself_on(module, cls) for cls in lightning_modules(module)):
         return None
     keys: list[ast.expr] = []
     for call in module.calls("log", "log_dict"):
@@ -56,26 +55,6 @@ def _find_logged(module: Module) -> Logged | None:
             return None
         patterns.update(pattern)
     return Logged(tuple(map(re.compile, patterns)), tuple(dict.fromkeys(patterns.values())))
-
-
-def _passes_itself_on(module: Module) -> bool:
-    """Whether a LightningModule passes itself, or its `log`, to code of another file, which may log for it."""
-    return any(
-        _is_passed_on(module, node)
-        for cls in lightning_modules(module)
-        for node in module.walk(cls, into_functions=True)
-    )
-
-
-def _is_passed_on(module: Module, node: ast.AST) -> bool:
-    parent = module.parent(node)
-    match node:
-        case ast.Name(id="self") if isinstance(parent, ast.Call) and parent.func is not node:
-            name = module.called_name(parent)
-            return name not in _HARMLESS_WITH_SELF and module.local_function(parent) is None
-        case ast.Attribute(value=ast.Name(id="self"), attr="log" | "log_dict"):
-            return not (isinstance(parent, ast.Call) and parent.func is node)
-    return False
 
 
 def _keys(module: Module, call: ast.Call) -> list[ast.expr] | None:
