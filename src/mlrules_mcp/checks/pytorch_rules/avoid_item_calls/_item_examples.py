@@ -300,6 +300,19 @@ EXAMPLES: tuple[Example, ...] = (
     ),
     Good(
         """
+        import lightning as L
+
+        class Classifier(L.LightningModule):
+            def training_step(self, batch, batch_idx):
+                loss = self.loss(batch)
+                print("loss", loss)
+                print(f"loss {loss.item():.3f}")
+                return loss
+        """,
+        "`print-in-step` says so",
+    ),
+    Good(
+        """
         def test_loss_falls():
             losses = []
             for _ in range(10):

@@ -11,7 +11,7 @@ from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._tensors import is_on_hos
 from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._uses import CONVERSIONS, FETCHES, PRINTS, fetched_tensor, use_of
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
 from mlrules_mcp.source import Module
-from mlrules_mcp.source.gradients import last_name
+from mlrules_mcp.source.gradients import STEP_METHODS, last_name
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 _GATHERS = frozenset({"cpu", "numpy", "tolist"})
@@ -72,6 +72,8 @@ class ItemInTrainingLoop(Check[ast.Call]):
             yield self.finding(module, node, _LOGGED, fix=fix)
         elif not _decides(module, node) and (in_loop := _runs_each_step(module, node)) is not None:
             use = use_of(module, node)
+            if _is_printed_by_lightning(module, node):
+                return  # `print-in-step` says so
             if use == "needed" or (use is None and not (in_loop and _is_worth_a_word(name, fetched))):
                 return
             fix_kept = _kept(module, node, fetched) if use == "kept" and name in {"item", "float"} else None
@@ -100,6 +102,19 @@ def _is_logged(module: Module, call: ast.Call) -> bool:
             cls = module.enclosing_class(call)
             return cls is not None and module.is_subclass(cls, LIGHTNING_MODULE)
     return False
+
+
+def _is_printed_by_lightning(module: Module, node: ast.expr) -> bool:
+    """Whether a value is printed, without a condition, in a step method of a LightningModule."""
+    function, cls = module.enclosing_function(node), module.enclosing_class(node)
+    if function is None or function.name not in STEP_METHODS:
+        return False
+    return (
+        cls is not None
+        and module.is_subclass(cls, LIGHTNING_MODULE)
+        and any(module.is_call_to(around, "builtins.print") for around in (node, *module.ancestors(node)))
+        and not any(module.is_inside(guard.test, function) for guard in module.guards(node))
+    )
 
 
 def _decides(module: Module, node: ast.expr) -> bool:
