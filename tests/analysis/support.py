@@ -54,6 +54,15 @@ class Fails(Check[ast.Module]):
         raise self._error
 
 
+class LooksForever(Check[ast.Module]):
+    """Finds one thing and then looks at the tree without end."""
+
+    def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
+        yield self.finding(module, module.nodes(ast.Expr)[0], "Found before it gave up.")
+        while True:
+            list(module.walk(node))
+
+
 def no_fix(node: ast.Call, module: Module) -> Fix | None:
     """No fix."""
     return None

@@ -14,7 +14,7 @@ import pytest
 from mlrules_mcp.analysis.engine import Analysis, analyze, analyze_files, read_and_analyze
 from mlrules_mcp.findings import Diagnostic, Finding, Fix, Location, Replace, Span
 from mlrules_mcp.source import Module, SourceFile
-from tests.analysis.support import ALL, Fails, FindNodes, call_finder, catalogue_of
+from tests.analysis.support import ALL, Fails, FindNodes, LooksForever, call_finder, catalogue_of
 
 
 def places(analysis: Analysis) -> list[tuple[int, list[int]]]:
@@ -73,6 +73,14 @@ def test_a_check_that_fails_costs_nothing_of_the_others(error: Exception, words:
     (diagnostic,) = analysis.diagnostics
     assert (diagnostic.code, diagnostic.severity, diagnostic.path) == ("check-failed", "warning", "train.py")
     assert words in diagnostic.message
+
+
+def test_a_check_that_would_take_too_long_is_stopped_and_the_others_run() -> None:
+    checks = catalogue_of(LooksForever(), LooksForever(), call_finder("f"))
+    analysis = analyze(SourceFile.from_text("def h(): pass\nf()\n", "train.py"), checks)
+    assert {finding.message for finding in analysis.findings} == {"Found before it gave up.", "Found found-f."}
+    assert [diagnostic.code for diagnostic in analysis.diagnostics] == ["check-failed", "check-failed"]
+    assert "it would take too long" in analysis.diagnostics[0].message
 
 
 def test_a_check_is_not_asked_about_a_module_that_uses_none_of_its_packages() -> None:

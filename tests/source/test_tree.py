@@ -8,6 +8,7 @@ import pytest
 
 from mlrules_mcp.findings import Location
 from mlrules_mcp.source import Module, SourceFile
+from mlrules_mcp.source.tree import TooManyLooks, code_of
 from tests.source.support import call, module_of, name, read
 
 
@@ -169,3 +170,36 @@ def test_a_defined_name_is_placed_in_the_head_of_its_definition() -> None:
         ("Ü", Location(4, 11, 4, 12)),
         ("d", Location(3, 14, 3, 15)),
     ]
+
+
+def test_looks_are_counted_for_each_check_and_for_all_together() -> None:
+    module = module_of("for x in y:\n    " + "f(x); " * 50)
+    node = name(module, "x")
+
+    def looks() -> int:
+        count = 0
+        try:
+            while True:
+                module.is_inside(node, module.tree)
+                count += 1
+        except TooManyLooks:
+            return count
+
+    checks = []
+    for _ in range(5):
+        module.limit_looks()
+        checks.append(looks())
+    assert checks[0] > 100_000
+    assert checks[1] == checks[0]
+    assert checks[3:] == [0, 0]
+
+
+def test_without_a_limit_there_are_as_many_looks_as_one_likes() -> None:
+    module = module_of("x = y\n" * 1_000)
+    for _ in range(100):
+        assert len(list(module.walk(module.tree))) > 3_000
+
+
+def test_equal_expressions_have_equal_code() -> None:
+    module = module_of("a . b .c; a.b.c; f( 1 ,2); f(1, 2)[0]")
+    assert [code_of(node.value) for node in module.nodes(ast.Expr)] == ["a.b.c", "a.b.c", "f(1, 2)", "f(1, 2)[0]"]

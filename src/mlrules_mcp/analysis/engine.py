@@ -13,6 +13,7 @@ from mlrules_mcp.analysis.suppressions import Suppressions
 from mlrules_mcp.catalogue import AnyCheck, Catalogue
 from mlrules_mcp.findings import SEVERITIES, Diagnostic, Finding, Fix
 from mlrules_mcp.source import Module, SourceFile, UnreadableSource
+from mlrules_mcp.source.tree import TooManyLooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +61,16 @@ def _analyze(source: SourceFile, catalogue: Catalogue, report_unused: bool) -> A
     for check in catalogue.checks:
         if not module.uses(check.packages):
             continue
+        module.limit_looks()
         try:
             found.extend(suppressions.keep(_run(check, module)))
+        except TooManyLooks:
+            diagnostics.append(_failed(check, source, "it would take too long"))
         except RecursionError:
             diagnostics.append(_failed(check, source, "the code is nested too deeply for it"))
         except Exception as error:  # a bug in one check must not cost the user the others' findings
             diagnostics.append(_failed(check, source, f"{type(error).__name__}: {error}. Please report this"))
+    module.lift_limit()
     if report_unused and not module.diagnostics:
         diagnostics.extend(suppressions.unused())
     module.forget_facts()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS, Function
@@ -74,6 +74,17 @@ def asks_device(module: Module, expression: ast.expr, *, depth: int = _DEEPEST) 
     `torch.cuda.is_available()`, `device.type == "cuda"`, `args.cuda`, `n_gpu > 0`, `x.is_cuda`, and a variable
     that holds such an answer. Goes by the words, so it also takes what only mentions a device.
     """
+    known = module.fact(_answers)
+    if (expression, depth) not in known:
+        known[expression, depth] = _asks_device(module, expression, depth)
+    return known[expression, depth]
+
+
+def _answers(_: Module) -> dict[tuple[ast.AST, int], bool]:
+    return {}
+
+
+def _asks_device(module: Module, expression: ast.expr, depth: int) -> bool:
     for node in ast.walk(expression):
         match node:
             case ast.Name(id="accelerator") | ast.Attribute(value=ast.Name(id="self"), attr="accelerator"):
@@ -120,7 +131,7 @@ def is_guarded(module: Module, node: ast.AST, *, depth: int = _DEEPEST) -> bool:
         any(asks_device(module, guard.test) for guard in module.guards(node))
         or any(_chooses_device(module, node))
         or _is_marked(module, node)
-        or demands_cuda(module)
+        or module.fact(demands_cuda)
         or (depth > 0 and _is_called_guarded(module, module.enclosing_function(node), depth - 1))
     )
 
@@ -131,9 +142,11 @@ def _chooses_device(module: Module, node: ast.AST) -> Iterator[bool]:
     for ancestor in module.ancestors(node):
         match ancestor:
             case ast.If(body=body, orelse=orelse) if len(body) + len(orelse) <= _LARGEST_CHOICE:
-                yield (child in body and _names_cpu(orelse)) or (child in orelse and _names_cpu(body))
+                yield _names_cpu(module, orelse) if child in body else child in orelse and _names_cpu(module, body)
             case ast.IfExp(body=body, orelse=orelse):
-                yield (child is body and _names_cpu([orelse])) or (child is orelse and _names_cpu([body]))
+                yield (child is body and _names_cpu(module, [orelse])) or (
+                    child is orelse and _names_cpu(module, [body])
+                )
             case ast.Match(subject=subject):
                 yield asks_device(module, subject)
             case ast.Try(body=body, handlers=handlers):
@@ -143,13 +156,22 @@ def _chooses_device(module: Module, node: ast.AST) -> Iterator[bool]:
         child = ancestor
 
 
-def _names_cpu(nodes: list[ast.stmt] | list[ast.expr]) -> bool:
-    for root in nodes:
-        for node in ast.walk(root):
-            match node:
-                case ast.Constant(value="cpu") | ast.Attribute(attr="cpu"):
-                    return True
-    return False
+def _names_cpu(module: Module, nodes: Sequence[ast.stmt | ast.expr]) -> bool:
+    known = module.fact(_nodes_with_cpu)
+    return any(node in known for node in nodes)
+
+
+def _nodes_with_cpu(module: Module) -> frozenset[ast.AST]:
+    """Everything that "cpu" is written in."""
+    strings = [node for node in module.nodes(ast.Constant) if node.value == "cpu"]
+    attributes = [node for node in module.nodes(ast.Attribute) if node.attr == "cpu"]
+    found: set[ast.AST] = set()
+    for node in (*strings, *attributes):
+        for around in (node, *module.ancestors(node)):
+            if around in found:
+                break
+            found.add(around)
+    return frozenset(found)
 
 
 def _catches_missing_device(handler: ast.ExceptHandler) -> bool:
@@ -168,12 +190,20 @@ def _is_marked(module: Module, node: ast.AST) -> bool:
             for decorator in around.decorator_list
         ):
             return True
-        if isinstance(around, ast.ClassDef | ast.Module):
-            for statement in around.body:
-                match statement:
-                    case ast.Assign(targets=[ast.Name(id="pytestmark")], value=value) if asks_device(module, value):
-                        return True
+        if isinstance(around, ast.ClassDef | ast.Module) and around in module.fact(_marked_for_devices):
+            return True
     return False
+
+
+def _marked_for_devices(module: Module) -> frozenset[ast.AST | None]:
+    """The module and the classes with a `pytestmark` that speaks of devices."""
+    return frozenset(
+        module.parent(mark)
+        for mark in module.nodes(ast.Assign)
+        if isinstance(mark.targets[0], ast.Name)
+        and mark.targets[0].id == "pytestmark"
+        and asks_device(module, mark.value)
+    )
 
 
 def _is_of_torch(module: Module, decorator: ast.expr) -> bool:
@@ -224,7 +254,7 @@ def is_cuda_only(module: Module, node: ast.AST) -> bool:
     """
     if is_test_or_benchmark(module) or _CUDA_PATH.search(module.source.path.lower()):
         return True
-    if _needs_cuda_package(module) or _joins_nccl(module):
+    if module.fact(_needs_cuda_package) or module.fact(_joins_nccl):
         return True
     unit: ast.AST = module.tree
     for ancestor in module.ancestors(node):

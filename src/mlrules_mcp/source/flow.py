@@ -74,6 +74,7 @@ class Flow(Scopes):
         """Whether a node that binds has run when a use, given by the path to it, runs later in the same scope."""
         if isinstance(binder, ast.arg) or binder in towards_use:
             return "always"
+        self._look()
         before: _Before = "always"
         child, parent = binder, self._parents[binder]
         while parent not in towards_use:

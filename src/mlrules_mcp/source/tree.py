@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from typing import TypeAlias, TypeVar
@@ -20,6 +21,12 @@ LOOPS = (ast.For, ast.AsyncFor, ast.While)
 _RUN_LATER = frozenset({*FUNCTIONS, ast.Lambda, ast.ClassDef})
 
 N = TypeVar("N", bound=ast.AST)
+
+# How many looks at the tree one check may take, and how many times that all of them together. Real code needs up to
+# 2 looks a node in one check and 5 in all; what needs more than these has every part looked at from every other.
+_LOOKS_A_CHECK = 200_000
+_LOOKS_A_CHECK_AND_NODE = 20
+_LOOKS_IN_ALL = 3
 
 _NO_CHILDREN = (
     ast.expr_context,
@@ -70,8 +77,16 @@ _CHILD_FIELDS: dict[type[ast.AST], tuple[str, ...]] = {
 }
 
 
+class TooManyLooks(Exception):
+    """Whoever asks has looked at the tree so often that it would take too long to go on."""
+
+
 class Tree:
-    """A parsed source whose nodes can be asked for by type and for their surroundings."""
+    """A parsed source whose nodes can be asked for by type and for their surroundings.
+
+    Raises:
+        TooManyLooks: from most of what can be asked, once it was asked beyond what `limit_looks` allows.
+    """
 
     def __init__(self, source: SourceFile, tree: ast.Module) -> None:
         self.source = source
@@ -79,6 +94,8 @@ class Tree:
         self._by_type: defaultdict[type[ast.AST], list[ast.AST]] = defaultdict(list)
         self._parents: dict[ast.AST, ast.AST] = {}
         self._index()
+        self._looks = 0
+        self._most_looks = self._looks_left = sys.maxsize
 
     def _index(self) -> None:
         # Hot: a third of what an analysis costs. No recursion, so that deep trees are fine.
@@ -100,14 +117,35 @@ class Tree:
                     parents[value] = node
                     push(value)
 
+    def limit_looks(self) -> None:
+        """Let the next check look so often at the tree, and all checks together some times as often."""
+        a_check = _LOOKS_A_CHECK + _LOOKS_A_CHECK_AND_NODE * len(self._parents)
+        if self._looks_left == sys.maxsize:
+            self._looks_left = a_check * _LOOKS_IN_ALL
+        self._looks_left -= self._looks
+        self._looks = 0
+        self._most_looks = min(a_check, self._looks_left)
+
+    def lift_limit(self) -> None:
+        """Let the tree be looked at as often as one likes."""
+        self._most_looks = sys.maxsize
+
+    def _look(self) -> None:
+        self._looks += 1
+        if self._looks > self._most_looks:
+            raise TooManyLooks
+
     def nodes(self, *types: type[N]) -> list[N]:
         """All nodes of exactly these types; of one type in the order of the text.
 
         Within one call or one dictionary, positional arguments and keys come before keywords and values.
         """
         if len(types) == 1:
-            return self._by_type.get(types[0], [])  # type: ignore[return-value]
-        return [node for node_type in types for node in self._by_type.get(node_type, [])]  # type: ignore[misc]
+            found = self._by_type.get(types[0], [])
+        else:
+            found = [node for node_type in types for node in self._by_type.get(node_type, ())]
+        self._looks += len(found) >> 3  # who asks has a glance at each
+        return found  # type: ignore[return-value]
 
     def parent(self, node: ast.AST) -> ast.AST | None:
         """The node that holds this one; None for the module."""
@@ -115,6 +153,7 @@ class Tree:
 
     def ancestors(self, node: ast.AST) -> Iterator[ast.AST]:
         """The nodes around this one, from the inside out."""
+        self._look()
         parents = self._parents
         current = parents.get(node)
         while current is not None:
@@ -135,6 +174,7 @@ class Tree:
         closed = frozenset() if into_functions else _RUN_LATER
         stack = roots[::-1]
         while stack:
+            self._look()
             node = stack.pop()
             yield node
             if node.__class__ in closed and node is not root:

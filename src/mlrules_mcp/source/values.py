@@ -48,10 +48,20 @@ class Values(Names):
 
         What can't be followed further (a parameter, a loop variable, a call) is its own origin.
         """
+        if expression not in self._known_origins:
+            self._known_origins[expression] = self._find_origins(expression)
+        return list(self._known_origins[expression])
+
+    @cached_property
+    def _known_origins(self) -> dict[ast.expr, list[ast.expr]]:
+        return {}
+
+    def _find_origins(self, expression: ast.expr) -> list[ast.expr]:
         found: list[ast.expr] = []
         seen: set[ast.expr] = set()
         pending = [expression]
         while pending:
+            self._look()
             current = pending.pop()
             if current in seen:
                 continue
@@ -97,35 +107,62 @@ class Values(Names):
         return None
 
     def _local_definition(self, node: ast.AST | None) -> ast.AST | None:
-        if not isinstance(node, ast.Name):
+        """The function or class that a name is seen to mean: the last one that reaches it."""
+        if not isinstance(node, ast.Name) or node.id not in self._defined_names:
             return None
-        definitions = [b.node for b in self.bindings_in_scope(node) if b.kind == "definition"]
-        return definitions[-1] if definitions else None
+        return next((b.node for b in reversed(self.reaching(node)) if b.kind == "definition"), None)
+
+    @cached_property
+    def _defined_names(self) -> frozenset[str]:
+        return frozenset(node.name for node in (*self.functions, *self.nodes(ast.ClassDef)))
 
     def methods(self, cls: ast.ClassDef) -> list[Function]:
         """The methods written in a class's own body, under conditions too."""
-        if any(isinstance(statement, ast.If | ast.Try) for statement in cls.body):
-            return [node for node in self.walk(cls.body) if isinstance(node, FUNCTIONS)]
-        return [statement for statement in cls.body if isinstance(statement, FUNCTIONS)]
+        if cls not in self._known_methods:
+            is_plain = not any(isinstance(statement, ast.If | ast.Try) for statement in cls.body)
+            body = cls.body if is_plain else self.walk(cls.body)
+            self._known_methods[cls] = [node for node in body if isinstance(node, FUNCTIONS)]
+        return self._known_methods[cls]
+
+    @cached_property
+    def _known_methods(self) -> dict[ast.ClassDef, list[Function]]:
+        return {}
+
+    def _own_methods(self, cls: ast.ClassDef) -> dict[str, Function]:
+        """The methods of a class's own body by name; of several the first, which a property's getter is."""
+        if cls not in self._methods_by_name:
+            self._methods_by_name[cls] = {method.name: method for method in reversed(self.methods(cls))}
+        return self._methods_by_name[cls]
+
+    @cached_property
+    def _methods_by_name(self) -> dict[ast.ClassDef, dict[str, Function]]:
+        return {}
 
     def method(self, cls: ast.ClassDef, name: str) -> Function | None:
         """A method by its name, from a class or the local classes it inherits from."""
         for candidate in self.lineage(cls):
-            for method in self.methods(candidate):
-                if method.name == name:
-                    return method
+            self._look()
+            if name in (own := self._own_methods(candidate)):
+                return own[name]
         return None
 
     def lineage(self, cls: ast.ClassDef) -> list[ast.ClassDef]:
         """A class and its base classes of this module, nearest first."""
-        lineage = {cls: None}
-        pending = deque(lineage)
-        while pending:
-            for base in map(self.local_class, map(_generic, pending.popleft().bases)):
-                if base is not None and base not in lineage:
-                    lineage[base] = None
-                    pending.append(base)
-        return list(lineage)
+        if cls not in self._lineages:
+            lineage = {cls: None}
+            pending = deque(lineage)
+            while pending:
+                self._look()
+                for base in map(self.local_class, map(_generic, pending.popleft().bases)):
+                    if base is not None and base not in lineage:
+                        lineage[base] = None
+                        pending.append(base)
+            self._lineages[cls] = list(lineage)
+        return self._lineages[cls]
+
+    @cached_property
+    def _lineages(self) -> dict[ast.ClassDef, list[ast.ClassDef]]:
+        return {}
 
     @cached_property
     def _bases(self) -> dict[ast.ClassDef, frozenset[str]]:
