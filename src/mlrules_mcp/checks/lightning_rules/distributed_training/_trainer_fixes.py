@@ -99,7 +99,7 @@ def _refresh_rate(module: Module, call: ast.Call, value: ast.expr) -> Fix | None
         case ast.Constant(value=int()):
             package = "pytorch_lightning" if "pytorch_lightning" in module.imported_packages else "lightning.pytorch"
             added = AddImport(f"{package}.callbacks", "TQDMProgressBar")
-            callbacks = {"callbacks": f"[TQDMProgressBar(refresh_rate={value.value})]"}
+            callbacks = {"callbacks": f"[TQDMProgressBar(refresh_rate={module.text(value)})]"}
             return _rewritten(call, name, callbacks, exact=False, added=(added,))
     return None
 
