@@ -20,6 +20,7 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import LOOPS, Function
 
+_TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)test_\w+\.py$|_test\.py$|conftest")
 _HELD_OUT = re.compile(
     r"(^|_)(val|valid|validation|test|testing|eval|evaluation|dev|holdout)_?(data)?_?"
     r"(loaders?|dl|ds|set|data|iter|iterator|batches|generator|queue)$"
@@ -57,6 +58,11 @@ class Evaluation:
     statement: ast.stmt
     run: ast.Call
     region: list[ast.stmt]
+
+
+def is_test_file(module: Module) -> bool:
+    """Whether a module holds unit tests, whose models are small and whose modes are chosen."""
+    return bool(_TEST_FILE.search(module.source.path))
 
 
 def evaluations(module: Module) -> Iterator[Evaluation]:

@@ -169,16 +169,16 @@ def is_module(cls: ast.ClassDef, module: Module) -> bool:
 
 def depends_on_mode(models: Iterable[ast.expr], module: Module) -> bool:
     """Whether models may have layers that depend on the mode: not if their classes are seen and mention none."""
-    makers = [maker for model in models for origin in module.origins(model) for maker in _makers(origin, module)]
+    made = [maker for model in models for origin in module.origins(model) for maker in makers(origin, module)]
     seen = all(
-        module.local_class(maker) or (module.qualified_name(maker) or "").startswith("torch.nn.") for maker in makers
+        module.local_class(maker) or (module.qualified_name(maker) or "").startswith("torch.nn.") for maker in made
     )
-    return not (makers and seen) or any(
+    return not (made and seen) or any(
         _DEPENDS_ON_MODE.search(last_name(node) or "") for node in module.nodes(ast.Name, ast.Attribute)
     )
 
 
-def _makers(origin: ast.expr, module: Module) -> Iterator[ast.expr]:
+def makers(origin: ast.expr, module: Module) -> Iterator[ast.expr]:
     """What is called to make a model: `Net` for `Net().to(device)`, or the value itself where that isn't seen."""
     while (
         isinstance(origin, ast.Call)

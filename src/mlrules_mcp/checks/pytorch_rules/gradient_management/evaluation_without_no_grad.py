@@ -5,13 +5,17 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
-from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluations import evaluations, identifier, is_wanted
+from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluations import (
+    evaluations,
+    identifier,
+    is_test_file,
+    is_wanted,
+)
 from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import gradients_off
 from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites
 from mlrules_mcp.findings import AddImport, Decorate, Edit, Finding, Fix, Span, WrapInWith
 from mlrules_mcp.source import Module
 
-_TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)test_\w+\.py$|_test\.py$|conftest")
 _EVALUATION = re.compile(r"^_*(eval|evaluate|validate|validation|test|predict|infer|inference)(_|$)", re.IGNORECASE)
 _TRAINS = re.compile(r"^fit|optim|^train_|enable_grad", re.IGNORECASE)
 
@@ -341,7 +345,7 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if _TEST_FILE.search(module.source.path) or _off_everywhere(module):
+        if is_test_file(module) or _off_everywhere(module):
             return
         seen: set[ast.AST] = set()
         for evaluation in evaluations(module):
