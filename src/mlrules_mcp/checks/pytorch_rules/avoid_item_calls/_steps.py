@@ -6,6 +6,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from mlrules_mcp.checks._models import runs_model
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.guards import Guard
@@ -13,11 +15,11 @@ from mlrules_mcp.source.tree import FUNCTIONS, LOOPS
 from mlrules_mcp.source.values import MODULE
 
 # Loops that take one optimization step a turn but are few: full-batch training, reinforcement learning by episodes.
-_EPOCH_WORD = re.compile(r"epoch|episode|(^|_)ep(_|$)|trial|(^|_)run(_|$)|fold", re.IGNORECASE)
-_STEPS_WORD = re.compile(r"per_|iter|step|batch", re.IGNORECASE)  # iters_per_epoch
-_EVERY_PROCESS_WORD = re.compile(r"rank|main_process|is_master|is_primary|global_zero", re.IGNORECASE)
-_TEST_FILE = re.compile(r"(^|/)tests?/|(^|/)test_[^/]*$|_test\.py$")
-_EVERY_STEP_WORD = re.compile(r"amp|fp16|scaler|mixed|precision|autocast|cuda|distributed|world_size", re.IGNORECASE)
+_EPOCH_WORD = pattern(r"epoch|episode|(^|_)ep(_|$)|trial|(^|_)run(_|$)|fold", re.IGNORECASE)
+_STEPS_WORD = pattern(r"per_|iter|step|batch", re.IGNORECASE)  # iters_per_epoch
+_EVERY_PROCESS_WORD = pattern(r"rank|main_process|is_master|is_primary|global_zero", re.IGNORECASE)
+_TEST_FILE = pattern(r"(^|/)tests?/|(^|/)test_[^/]*$|_test\.py$")
+_EVERY_STEP_WORD = pattern(r"amp|fp16|scaler|mixed|precision|autocast|cuda|distributed|world_size", re.IGNORECASE)
 
 
 def runs_each_step(module: Module, node: ast.AST) -> bool:
@@ -33,7 +35,7 @@ def runs_each_step(module: Module, node: ast.AST) -> bool:
     for ancestor in module.ancestors(node):
         if ancestor is region:
             break
-        if isinstance(ancestor, ast.ExceptHandler):
+        if isinstance(ancestor, ast.ExceptHandler) or (isinstance(ancestor, ast.With) and _evaluates(module, ancestor)):
             return False
     conditions = {guard.test for guard in _guards(module, node, region) if not _holds_as_a_rule(module, node, guard)}
     return not conditions or any(
@@ -41,6 +43,15 @@ def runs_each_step(module: Module, node: ast.AST) -> bool:
         for call in module.backward_calls or module.optimizer_steps
         if module.is_inside(call, region)
     )
+
+
+def _evaluates(module: Module, block: ast.With) -> bool:
+    """Whether a block runs a model without gradients: evaluation between the steps of training."""
+    contexts = [item.context_expr for item in block.items]
+    return any(
+        isinstance(context, ast.Call) and last_name(context.func) in {"no_grad", "inference_mode"}
+        for context in contexts
+    ) and any(isinstance(node, ast.Call) and runs_model(module, node) for node in module.walk(block.body))
 
 
 def _trains(module: Module) -> bool:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ast
-import re
 
 from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._steps import loop_targets
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
 
 _DEEPEST = 6
-_LOSS_FUNCTION = re.compile(r"(^|_)(criterion|loss_fn|loss_func|loss_function)$")
+_LOSS_FUNCTION = pattern(r"(^|_)(criterion|loss_fn|loss_func|loss_function)$")
 
 # Methods that nothing but a tensor has.
 _TENSOR_ONLY = frozenset(

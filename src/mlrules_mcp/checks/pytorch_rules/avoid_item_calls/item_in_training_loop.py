@@ -10,12 +10,13 @@ from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._steps import runs_each_f
 from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._tensors import is_on_host
 from mlrules_mcp.checks.pytorch_rules.avoid_item_calls._uses import CONVERSIONS, FETCHES, PRINTS, fetched_tensor, use_of
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import STEP_METHODS, last_name
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 _GATHERS = frozenset({"cpu", "numpy", "tolist"})
-_LOSS_WORD = re.compile(r"loss(es)?(_?[a-z\d]{1,3})?$", re.IGNORECASE)
+_LOSS_WORD = pattern(r"loss(es)?(_?[a-z\d]{1,3})?$", re.IGNORECASE)
 
 _KEPT = (
     "Each step waits here until the device has finished, because the value is fetched to the CPU. "

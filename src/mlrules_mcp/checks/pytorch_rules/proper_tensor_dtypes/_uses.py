@@ -6,14 +6,15 @@ import ast
 import re
 
 from mlrules_mcp.checks._models import runs_model
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
 
-_LOSS_FUNCTION = re.compile(r"(^|_)(criterion|loss|loss_fn|loss_func|loss_function)$")
+_LOSS_FUNCTION = pattern(r"(^|_)(criterion|loss|loss_fn|loss_func|loss_function)$")
 _NARROWING = frozenset({"float", "half", "bfloat16", "long", "int", "bool", "byte", "short", "type", "type_as"})
 # Weights for sampling are doubles by custom, and a logged number harms nobody.
-_OTHER_USE = re.compile(r"sampler|weight|prob|multinomial|bincount|(^|_)log(_|$)|freq", re.IGNORECASE)
+_OTHER_USE = pattern(r"sampler|weight|prob|multinomial|bincount|(^|_)log(_|$)|freq", re.IGNORECASE)
 
 
 def feeds_training(module: Module, value: ast.expr, *, hops: int = 2) -> bool:

@@ -15,6 +15,7 @@ from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._dtypes import (
 from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._torch_name import torch_name
 from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._uses import feeds_training, stays_wide
 from mlrules_mcp.findings import Edit, Finding, Fix, RemoveStatement, Replace, SetArgument, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument, passes_unseen_arguments
 from mlrules_mcp.source.values import MODULE
@@ -23,7 +24,7 @@ _FACTORIES = frozenset("arange empty eye full linspace normal ones rand randn te
 _FROM_NUMPY = frozenset({"from_numpy", "tensor", "as_tensor"})
 _DEFAULTS = frozenset({"set_default_dtype", "set_default_tensor_type"})
 _CONVERSIONS = frozenset({"double", "to", "type"})
-_DOUBLE_WORD = re.compile(r"float64|double|dtype|precision", re.IGNORECASE)
+_DOUBLE_WORD = pattern(r"float64|double|dtype|precision", re.IGNORECASE)
 # Code that checks gradients, solves equations or models with kernels needs the digits.
 _NUMERICS = frozenset("botorch gpytorch linear_operator torchcde torchdiffeq torchdyn torchode torchsde scipy".split())
 _NUMERIC_CALLS = ("gradcheck", "gradgradcheck", "eigh", "eigvalsh", "cholesky", "solve", "svd", "slogdet", "inv")

@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._models import is_model
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._dtypes import HALF, converts_to
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.values import OPTIMIZER
 
 # They keep a float32 copy of the parameters for the update.
-_MASTER_PARAMETERS = re.compile(
+_MASTER_PARAMETERS = pattern(
     r"FP16_Optimizer|FP16Optimizer|master_params|loss_scaler|prep_param_lists|network_to_half"
 )
 _MIXED_PACKAGES = frozenset({"apex", "deepspeed", "fairscale", "megatron", "bitsandbytes"})

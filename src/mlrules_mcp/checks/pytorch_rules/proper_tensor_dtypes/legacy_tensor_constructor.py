@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks.check import Bad, Check, Good, safe, suggested
 from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._torch_name import torch_name
 from mlrules_mcp.findings import Finding, Fix, Replace, SetArgument, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
 # The dtype that each of them gives; that of `torch.Tensor` is the default one.
@@ -25,12 +26,8 @@ _DTYPES = {
 }
 _WHOLE = frozenset({"ByteTensor", "CharTensor", "IntTensor", "LongTensor", "ShortTensor"})
 _DEFAULT_SETTERS = ("set_default_dtype", "set_default_tensor_type", "set_default_device")
-_SIZE_WORD = re.compile(
-    r"(^|_)(dim|dims|size|sizes|shape|features|channels|units|hidden|heads|classes|classnum|num|n|len|length|batch|"
-    r"width|height|rank|ndim|nc|nf|embed)(_|\d|$)",
-    re.IGNORECASE,
-)
-_DATA_WORD = re.compile(r"weight|bias|data|init|value|array|matrix|vector|emb|anchor|scale", re.IGNORECASE)
+_SIZE_WORD = pattern(r"dim|size|shape|features|channels|units|hidden|num|len|width|height", re.IGNORECASE)
+_DATA_WORD = pattern(r"weight|bias|data|init|value|array|matrix|vector|emb|anchor|scale", re.IGNORECASE)
 _FILLS = frozenset(
     "uniform_ normal_ fill_ zero_ random_ bernoulli_ exponential_ cauchy_ log_normal_ geometric_".split()
 )
@@ -116,6 +113,7 @@ class LegacyTensorConstructor(Check[ast.Call]):
             import torch
 
             tokens = «torch.LongTensor(ids)»
+            buffer = «torch.ShortTensor(out_size)»
             mean = «torch.Tensor(np.mean(images, axis=0))»
             bias = torch.nn.Parameter(«torch.Tensor(out_features)»)
             gate = «torch.FloatTensor(shape)».uniform_()
@@ -126,6 +124,7 @@ class LegacyTensorConstructor(Check[ast.Call]):
             import torch
 
             tokens = torch.tensor(ids, dtype=torch.int64)
+            buffer = torch.ShortTensor(out_size)
             mean = torch.tensor(np.mean(images, axis=0), dtype=torch.float32)
             bias = torch.nn.Parameter(torch.empty(out_features))
             gate = torch.empty(shape, dtype=torch.float32).uniform_()
@@ -246,7 +245,7 @@ def _looks_sized(module: Module, call: ast.Call, only: ast.expr) -> bool | None:
         case ast.Attribute(attr="shape"):
             return None  # the shape of a tensor is a size, that of a NumPy array is data
         case ast.Name(id=name) | ast.Attribute(attr=name):
-            return bool(_SIZE_WORD.search(name))
+            return None if _SIZE_WORD.search(name) else False
     return False
 
 

@@ -17,6 +17,7 @@ from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._deprecated import (
 )
 from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._deprecated_fixes import fix_argument, fix_call, fix_missing
 from mlrules_mcp.findings import Finding, Fix, RemoveArgument, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 
@@ -25,7 +26,7 @@ _Fact: TypeAlias = tuple[str, Deprecated, Fix | None]
 _NAMES = frozenset(name.rpartition(".")[2] for table in (CALLS, MISSING, ARGUMENTS, METHODS) for name in table)
 _SCHEDULER_PACKAGE = "torch.optim.lr_scheduler."
 _STEPPED_WITH_ARGUMENT = frozenset({"ReduceLROnPlateau", "CosineAnnealingWarmRestarts", "SequentialLR"})
-_VERSION_WORD = re.compile(r"version|hasattr|torch_ge|torch_lt|_available|TORCH_\d|legacy", re.IGNORECASE)
+_VERSION_WORD = pattern(r"version|hasattr|torch_ge|torch_lt|_available|TORCH_\d|legacy", re.IGNORECASE)
 _LEARNING_RATE = Deprecated("1.8", "`scheduler.get_last_lr()`")
 _EPOCH = Deprecated("1.8", "`scheduler.step()`, which counts for itself", silent=True)
 
