@@ -7,11 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
-    is_weightless,
-    model_tensors,
-    returned_values,
-)
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import model_tensors, returned_values
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import is_weightless
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.values import MODULE
 
@@ -132,7 +129,7 @@ class Containers:
             return None
         for origin in self.module.origins(element):
             if isinstance(origin, ast.Call) and (content := self._content(origin)) is not None:
-                if isinstance(element, ast.Name) and self._is_kept_otherwise(element):
+                if isinstance(element, ast.Name) and self._is_kept_otherwise(element, origin):
                     return None
                 return origin, content
         return None
@@ -168,8 +165,11 @@ class Containers:
             for node in self.module.walk(local.body, into_functions=True)
         )
 
-    def _is_kept_otherwise(self, element: ast.Name) -> bool:
+    def _is_kept_otherwise(self, element: ast.Name, made: ast.Call) -> bool:
         """Whether a variable that holds a module is also used otherwise, which may register it."""
+        match self.module.parent(made):
+            case ast.Assign(targets=targets) if any(isinstance(target, ast.Attribute) for target in targets):
+                return True
         function = self.module.enclosing_function(element)
         for name in self.module.nodes(ast.Name):
             if name.id != element.id or name is element or isinstance(name.ctx, ast.Store):

@@ -6,27 +6,30 @@ import ast
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import ModelTensors, passed_arguments
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import (
     FACTORIES,
     HOST_METHODS,
-    LEGACY_FACTORIES,
-    ModelTensors,
-    is_dtype,
+    MOVES,
+    REDUCTIONS,
+    VIEW_ATTRIBUTES,
+    all_arguments,
     is_tensor_function,
-    passed_arguments,
+    keeps_dimensions,
+    only_converts,
 )
-from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import STEP_METHODS
-from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.scopes import Binding
 from mlrules_mcp.source.tree import Function
 
-MOVES = frozenset({"to", "cuda", "type_as", "to_device", "xpu", "npu", "mps", "type", "pin_memory"})
 # Methods that take of the other tensor only its size, or copy from device to device.
 _ACROSS_DEVICES = frozenset({"expand_as", "view_as", "reshape_as", "copy_", "type_as", "to", "new_tensor"})
-REDUCTIONS = frozenset({"sum", "mean", "max", "min", "prod", "item", "squeeze", "norm", "std", "var", "any", "all"})
-VIEW_ATTRIBUTES = frozenset({"T", "mT", "H", "data", "real", "imag"})
-_ON_CPU_FUNCTIONS = frozenset({"torch.tensor_split", "torch.nn.functional.ctc_loss", "torch.nn.functional.interpolate"})
+# Methods whose arguments are sizes and dimensions.
+_SHAPING = frozenset(
+    "repeat view reshape expand unsqueeze squeeze permute transpose flatten unflatten tile roll flip narrow chunk "
+    "split unfold movedim swapaxes t contiguous".split()
+)
+_ON_CPU_FUNCTIONS = frozenset({"torch.tensor_split", "torch.nn.functional.ctc_loss"})
 _JOINS = frozenset({"torch.cat", "torch.concat", "torch.concatenate", "torch.stack", "torch.hstack", "torch.vstack"})
 _COLLECTION_METHODS = frozenset({"append", "extend", "insert", "get", "pop", "update", "setdefault", "index", "count"})
 _MOST_STEPS = 60
@@ -118,11 +121,9 @@ class Journeys:
                 yield from self._returned(self.module.enclosing_function(parent))
 
     def _in_tuple(self, parent: ast.Tuple, value: ast.expr, scalar: bool) -> Iterator[ast.expr | Meeting]:
-        """The value is an element of `(a, b)`: of an index, of an unpacking `x, y = a, b`, of several results."""
+        """The value is an element of `(a, b)`: of an unpacking `x, y = a, b`, of several results, of an argument."""
         position = parent.elts.index(value)
         match self.module.parent(parent):
-            case ast.Subscript():
-                return
             case ast.Assign(targets=[ast.Tuple(elts=targets)]) if len(targets) == len(parent.elts):
                 yield from self._bound(targets[position], scalar)
             case ast.Return():
@@ -149,17 +150,17 @@ class Journeys:
         """A method of the tensor itself is called."""
         if attribute in MOVES and not only_converts(self.module, call):
             return
-        if attribute in _ACROSS_DEVICES or attribute in MOVES:
+        if attribute in _ACROSS_DEVICES | MOVES | _SHAPING:
             yield call
         elif attribute not in HOST_METHODS and not (attribute in REDUCTIONS and not call.args and not call.keywords):
-            yield from self._operation(call, _arguments(call), scalar)
+            yield from self._operation(call, all_arguments(call), scalar)
 
     def _passed(self, call: ast.Call, value: ast.expr, scalar: bool) -> Iterator[ast.expr | Meeting]:
         """The tensor is an argument of a call."""
         if call.func is value:
             return
         name = self.module.qualified_name(call.func)
-        others = [other for other in _arguments(call) if other is not value]
+        others = [other for other in all_arguments(call) if other is not value]
         if isinstance(value, ast.Tuple | ast.List):
             others.extend(value.elts)
         if is_tensor_function(name):
@@ -185,7 +186,10 @@ class Journeys:
         return any(self.module.is_call_to(origin, "torch.nn.CTCLoss") for origin in self.module.origins(layer))
 
     def _entered(self, call: ast.Call, value: ast.expr, function: Function) -> Iterator[ast.expr]:
-        """The uses of the parameter that a value is passed for, where the function is called from nowhere else."""
+        """The uses of the parameter that a value is passed for, where the function is called from nowhere else.
+
+        From elsewhere, what it returns would be taken for what it returns here.
+        """
         if len(list(self._calls_of(function))) != 1:
             return
         for parameter, passed in passed_arguments(self.module, call, function):
@@ -261,58 +265,3 @@ class Journeys:
         for call in self.module.calls(function.name):
             if self.module.local_function(call) is function:
                 yield call
-
-
-def _arguments(call: ast.Call) -> list[ast.expr]:
-    return [*call.args, *(keyword.value for keyword in call.keywords)]
-
-
-def only_converts(module: Module, call: ast.Call) -> bool:
-    """Whether a `.to(…)` or `.type(…)` changes the dtype alone."""
-    arguments = _arguments(call)
-    return bool(arguments) and all(is_dtype(module, argument) for argument in arguments)
-
-
-def keeps_dimensions(index: ast.expr) -> bool:
-    """Whether indexing surely leaves at least one dimension: a slice, `None` or `...` is in it."""
-    parts = index.elts if isinstance(index, ast.Tuple) else [index]
-    return any(
-        isinstance(part, ast.Slice) or (isinstance(part, ast.Constant) and part.value in (None, ...)) for part in parts
-    )
-
-
-def makes_scalar(module: Module, call: ast.Call) -> bool:
-    """Whether a factory call makes, or may make, a tensor of no dimensions, which may meet any device."""
-    name = (module.qualified_name(call.func) or "").rpartition(".")[2]
-    first = argument(call, "size", 0)
-    if name in {"tensor", "as_tensor"}:
-        first = argument(call, "data", 0)
-        return first is None or not all(
-            isinstance(origin, ast.List | ast.ListComp | ast.Tuple) for origin in module.origins(first)
-        )
-    match first:
-        case ast.Tuple(elts=[]) | ast.List(elts=[]):
-            return name not in {"Tensor", "FloatTensor", "LongTensor"}
-    return False
-
-
-def made_on_cpu(module: Module, call: ast.expr) -> bool:
-    """Whether an expression is a call that makes a new tensor and leaves the device to the default."""
-    if not isinstance(call, ast.Call) or any(
-        keyword.arg in (None, "device", "out", "pin_memory") for keyword in call.keywords
-    ):
-        return False
-    name = module.qualified_name(call.func)
-    if name in LEGACY_FACTORIES:
-        return True
-    return name in FACTORIES and not _is_empty(call)
-
-
-def _is_empty(call: ast.Call) -> bool:
-    """Whether a factory call makes a tensor without elements, which some operations take from anywhere."""
-    match call:
-        case ast.Call(func=ast.Attribute(attr="tensor") | ast.Name(id="tensor"), args=[ast.List(elts=[]), *_]):
-            return True
-        case ast.Call(func=ast.Attribute(attr="zeros" | "ones" | "empty" | "rand" | "randn"), args=sizes):
-            return any(isinstance(size, ast.Constant) and size.value == 0 for size in sizes)
-    return False

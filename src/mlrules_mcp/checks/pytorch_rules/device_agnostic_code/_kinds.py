@@ -6,20 +6,18 @@ import ast
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._journeys import (
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import returned_values
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import (
+    FACTORIES,
+    HOST_METHODS,
     MOVES,
     REDUCTIONS,
     VIEW_ATTRIBUTES,
+    is_tensor_function,
     keeps_dimensions,
     made_on_cpu,
     makes_scalar,
     only_converts,
-)
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
-    FACTORIES,
-    HOST_METHODS,
-    is_tensor_function,
-    returned_values,
 )
 from mlrules_mcp.source import Module
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import (
+    FACTORIES,
+    HOST_METHODS,
+    goes_to_cpu,
+    is_tensor_function,
+    is_weightless,
+)
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import STEP_METHODS
 from mlrules_mcp.source.names import argument
@@ -26,53 +33,13 @@ _NOT_TENSORS = frozenset(
     "shape device dtype ndim is_cuda requires_grad layout names nbytes itemsize is_sparse is_leaf grad_fn training "
     "keys values items num_graphs num_nodes num_edges batch_size".split()
 )
-_COUNT = re.compile(
-    r"^(n|num|max|min|is|has|len)_|_(size|len|length|dim|dims|shape|id|name)$|^(size|len|length|dim)s?$"
-)
-# Methods whose result is no tensor, or one on the CPU.
-HOST_METHODS = frozenset(
-    "cpu numpy tolist item size dim numel nelement ndimension stride get_device element_size storage_offset type "
-    "is_contiguous is_floating_point data_ptr keys items values __len__".split()
-)
-FACTORIES = frozenset(
-    f"torch.{name}"
-    for name in "arange as_tensor empty eye from_numpy full linspace logspace ones rand randint randn randperm tensor "
-    "tril_indices triu_indices zeros hann_window hamming_window blackman_window bartlett_window kaiser_window".split()
-)
-LEGACY_FACTORIES = frozenset(
-    f"torch.{name}Tensor" for name in ("", "Float", "Double", "Half", "Long", "Int", "Short", "Byte", "Bool")
-)
-_NO_TENSOR_RESULT = frozenset(
-    "torch.is_tensor torch.numel torch.is_floating_point torch.is_complex torch.device torch.Size torch.is_nonzero "
-    "torch.equal torch.allclose torch.manual_seed torch.get_default_dtype torch.finfo torch.iinfo torch.load".split()
-)
-_TENSOR_NAMESPACES = frozenset({"torch", "torch.nn.functional", "torch.linalg", "torch.fft", "torch.special"})
+_COUNT = pattern(r"^(n|num|max|min|is|has|len)_|_(size|len|length|dim|dims|shape|id|name)$|^(size|len|length|dim)s?$")
 _MODEL_MAKERS = ("torchvision.models.", "timm.", "segmentation_models_pytorch.", "torchmetrics.", "torch_geometric.nn.")
-_NUMBER_NAME = re.compile(
+_OF_DATA = frozenset({"torch.tensor", "torch.as_tensor", "torch.from_numpy"})
+_NUMBER_NAME = pattern(
     r"^(t|i|idx|index|step|steps|epoch|n|num|length|size|batch_size|shape|device)$|_(len|size|dim)$|^(n|num)_"
 )
-_WEIGHTLESS = re.compile(
-    r"(ReLU6?|LeakyReLU|ELU|SELU|CELU|GELU|SiLU|Mish|GLU|Tanh|Sigmoid|Softmax(2d|in)?|LogSoftmax|Softplus|Softsign|"
-    r"Hardtanh|Hardswish|Hardsigmoid|Softshrink|Hardshrink|Tanhshrink|Threshold|LogSigmoid|Identity|Flatten|Unflatten|"
-    r"Upsample|UpsamplingNearest2d|UpsamplingBilinear2d|PixelShuffle|PixelUnshuffle|ChannelShuffle|Fold|Unfold|"
-    r"CosineSimilarity|PairwiseDistance|(Adaptive|Fractional)?(Max|Avg)(Un)?[Pp]ool[123]d|LPPool[12]d|"
-    r"(Reflection|Replication|Zero|Constant|Circular)Pad[123]d|"
-    r"(L1|MSE|SmoothL1|Huber|KLDiv|PoissonNLL|GaussianNLL|CosineEmbedding|MarginRanking|HingeEmbedding|SoftMargin|"
-    r"TripletMargin|CTC|MultiLabelMargin)Loss)$"
-)
-_NUMBER_TYPE = re.compile(r"(typing\.)?(Optional\[)?(int|float|bool|str|torch\.(Size|dtype|device))\b|None$")
-
-
-def is_tensor_function(name: str | None) -> bool:
-    """Whether a qualified name is a function of tensors: `torch.cat`, `torch.nn.functional.relu`."""
-    package, _, last = (name or "").rpartition(".")
-    return package in _TENSOR_NAMESPACES and last[:1].islower() and name not in _NO_TENSOR_RESULT
-
-
-def is_weightless(name: str | None) -> bool:
-    """Whether a class of `torch.nn` never has parameters or buffers: `torch.nn.ReLU`, `torch.nn.MSELoss`."""
-    package, _, last = (name or "").rpartition(".")
-    return package == "torch.nn" and bool(_WEIGHTLESS.match(last))
+_NUMBER_TYPE = pattern(r"(typing\.)?(Optional\[)?(int|float|bool|str|torch\.(Size|dtype|device))\b|None$")
 
 
 class ModelTensors:
@@ -199,12 +166,12 @@ class ModelTensors:
         return not _NUMBER_NAME.search(arg.arg) and not any(map(self._shows_number, self.uses(arg.arg, function)))
 
     def _shows_number(self, use: ast.Name) -> bool:
-        parent = self.module.parent(use)
-        return (
-            isinstance(parent, ast.Call)
-            and use in parent.args
-            and ((name := self.module.qualified_name(parent.func)) in FACTORIES or name == "builtins.range")
-        )
+        """Whether a variable is used as a count: in `range(n)`, or as the size of a new tensor."""
+        match self.module.parent(use):
+            case ast.Call(func=func, args=args) if use in args:
+                name = self.module.qualified_name(func)
+                return name == "builtins.range" or name in FACTORIES - _OF_DATA
+        return False
 
     def _passed_for(self, arg: ast.arg, function: Function) -> Iterator[ast.expr]:
         """What the model's functions pass for a parameter of another."""
@@ -388,30 +355,3 @@ def passed_arguments(module: Module, call: ast.Call, function: Function) -> Iter
     for keyword in call.keywords:
         if keyword.arg in by_name:
             yield by_name[keyword.arg], keyword.value
-
-
-def goes_to_cpu(module: Module, call: ast.Call) -> bool:
-    """Whether a `.to(…)` names the CPU, and nothing else."""
-    device = argument(call, "device", 0)
-    return device is not None and is_cpu(module, device)
-
-
-def is_cpu(module: Module, device: ast.expr) -> bool:
-    """Whether a device is the CPU wherever the code runs: `"cpu"`, or a variable that always is."""
-    origins = module.origins(device)
-    for origin in origins:
-        match origin:
-            case ast.Constant(value="cpu"):
-                continue
-            case ast.Call(args=[ast.Constant(value="cpu"), *_]) if module.is_call_to(origin, "torch.device"):
-                continue
-        return False
-    return bool(origins)
-
-
-def is_dtype(module: Module, expression: ast.expr) -> bool:
-    """Whether an argument of `.to(…)` is a dtype rather than a device."""
-    name = module.qualified_name(expression) or ""
-    if name.startswith("torch.") and name.rpartition(".")[2][:1].islower():
-        return True
-    return isinstance(expression, ast.Attribute) and expression.attr == "dtype"

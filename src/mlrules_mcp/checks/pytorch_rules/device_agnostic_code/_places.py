@@ -9,17 +9,21 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from mlrules_mcp.checks._devices import is_cuda_string
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._journeys import VIEW_ATTRIBUTES, only_converts
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
-    FACTORIES,
-    HOST_METHODS,
-    LEGACY_FACTORIES,
-    is_cpu,
-    is_tensor_function,
     model_tensors,
     parameters,
     returned_values,
 )
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import (
+    FACTORIES,
+    HOST_METHODS,
+    LEGACY_FACTORIES,
+    VIEW_ATTRIBUTES,
+    is_cpu,
+    is_tensor_function,
+    only_converts,
+)
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
@@ -29,11 +33,15 @@ from mlrules_mcp.source.values import MODULE
 Place: TypeAlias = Literal["device", "host"]
 
 # Not `input_device` or `old_device`: what is moved there is often moved back.
-_DEVICE_NAME = re.compile(r"^_?(device|dev)$|cuda|gpu|^(model|train|training|target|torch)_device$", re.IGNORECASE)
-_HOLDS_DEVICE = re.compile(
+_DEVICE_NAME = pattern(r"^_?(device|dev)$|cuda|gpu|^(model|train|training|target|torch)_device$", re.IGNORECASE)
+_HOLDS_DEVICE = pattern(
     r"^(self|args|opt|options|cfg|config|conf|hparams|params|settings|flags|accelerator|fabric)$", re.IGNORECASE
 )
-_MODEL_NAME = re.compile(
+# The tensors that models of the Hugging Face libraries return under a name.
+_OUTPUTS = frozenset(
+    {"logits", "loss", "last_hidden_state", "pooler_output", "image_embeds", "text_embeds", "prediction_logits"}
+)
+_MODEL_NAME = pattern(
     r"model|net(work)?(_?\d+|_?[a-z])?$|^(net|actor|critic|policy|generator|discriminator|encoder|decoder|agent|vae|gan|"
     r"G|D|unet|classifier)$",
     re.IGNORECASE,
@@ -72,7 +80,7 @@ class Places:
             case ast.Attribute(value=value, attr=attribute):
                 if attribute in {"weight", "bias"}:
                     return self._moved_model(value)
-                return self.place(value) if attribute in VIEW_ATTRIBUTES else None
+                return self.place(value) if attribute in VIEW_ATTRIBUTES | _OUTPUTS else None
             case ast.BinOp(left=left, right=right):
                 return _common(map(self.place, (left, right)))
             case ast.Compare(left=left, comparators=others):

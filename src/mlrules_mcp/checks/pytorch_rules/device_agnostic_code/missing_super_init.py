@@ -25,8 +25,8 @@ class MissingSuperInit(Check[ast.ClassDef]):
     layers raises one when it is called or moved to a device.
 
     ## Do not flag
-    Classes that inherit `__init__`, that call the `__init__` of a base class by its name or through a helper, and
-    plain attributes that are set before `super().__init__()`, which works.
+    Classes that inherit `__init__`, that call the `__init__` of a base class by its name or through a helper, that
+    have a `__new__` or a metaclass, and plain attributes that are set before `super().__init__()`, which works.
 
     ## Fix safety
     Safe: the class can't be used as it is. There is a fix where no base needs arguments.
@@ -239,6 +239,32 @@ class MissingSuperInit(Check[ast.ClassDef]):
                     self.net = nn.Linear(1, 1)
             """,
             why="the first is no module, and what the base of the second is can't be seen",
+        ),
+        Good(
+            """
+            from torch import nn
+
+            class Net(nn.Module):
+                def __init__(self, size, named):
+                    if named:
+                        nn.Module.__init__(self)
+                    else:
+                        super().__init__()
+                    self.layer = nn.Linear(size, size)
+
+            class Made(nn.Module):
+                def __new__(cls, size):
+                    made = super().__new__(cls)
+                    nn.Module.__init__(made)
+                    return made
+
+                def __init__(self, size):
+                    self.layer = nn.Linear(size, size)
+
+            class Registered(nn.Module, metaclass=Registry):
+                def __init__(self, size):
+                    self.layer = nn.Linear(size, size)
+            """
         ),
         Good(
             """

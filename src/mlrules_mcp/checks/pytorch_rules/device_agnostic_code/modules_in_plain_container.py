@@ -77,8 +77,7 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                 def __init__(self, depth):
                     super().__init__()
                     self.blocks = «[]»
-                    for level in range(depth):
-                        self.blocks.append(Block(2**level))
+                    self.blocks.append(Block(2**depth))
             """,
             suggested_fix="""
             import torch.nn as N
@@ -92,13 +91,11 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                 def __init__(self, depth):
                     super().__init__()
                     self.blocks = N.ModuleList()
-                    for level in range(depth):
-                        self.blocks.append(Block(2**level))
+                    self.blocks.append(Block(2**depth))
             """,
         ),
         Bad(
             """
-            import torch
             from torch.nn import Linear, Module
 
             class Heads(Module):
@@ -110,7 +107,6 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                     return {name: head(x) for name, head in self.heads.items()}
             """,
             suggested_fix="""
-            import torch
             from torch.nn import Linear, Module, ModuleDict
 
             class Heads(Module):
@@ -186,6 +182,16 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
         ),
         Bad(
             """
+            from torch import nn
+
+            class Grid(nn.Module):
+                def __init__(self, rows):
+                    super().__init__()
+                    self.cells = «[[nn.Linear(1, 1), nn.Linear(1, 1)] for _ in range(rows)]»
+            """
+        ),
+        Bad(
+            """
             import torch
 
             class Layer(torch.nn.Linear):
@@ -225,8 +231,7 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                     layers.append(nn.Linear(1, 1))
                     self.layers = layers
                     self.stack = nn.ModuleList(layers)
-                    self.late = []
-                    self.late.append(nn.Linear(1, 1))
+                    self.late = [nn.Linear(1, 1)]
                     self.late = nn.ModuleList(self.late)
             """,
             why="they are registered through the Sequential or the ModuleList",
@@ -242,7 +247,7 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                     self.second = second = nn.Linear(1, 1)
                     third = nn.Linear(1, 1)
                     self.third = third
-                    self.layers = [self.first, self.second, third]
+                    self.layers = [self.first, second, third]
             """,
             why="each is an attribute of its own",
         ),
@@ -260,11 +265,10 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                         self.add_module(f"layer{number}", layer)
 
             class Other(nn.Module):
-                def __init__(self, sizes):
+                def __init__(self):
                     super().__init__()
-                    self.layers = [nn.Linear(size, size) for size in sizes]
-                    for number, layer in enumerate(self.layers):
-                        setattr(self, f"layer{number}", layer)
+                    self.layers = [nn.Linear(1, 1), nn.Linear(1, 1)]
+                    setattr(self, "first", self.layers[0])
             """
         ),
         Good(
@@ -279,7 +283,6 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
             class Net(nn.Module):
                 def __init__(self, widths):
                     super().__init__()
-                    self.activations = [nn.ReLU(), nn.Tanh()]
                     self.losses = {"l1": nn.L1Loss(), "l2": nn.MSELoss()}
                     self.pools = [Pool(width) for width in widths]
             """,
@@ -296,7 +299,6 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                     self.teacher = [teacher]
                     self.features = [nn.Conv2d(3, 3, 3)]
                     self.optimizers = [torch.optim.Adam(self.parameters())]
-                    self.sizes = [1, 2, 3]
 
                 def forward(self, x):
                     return self.features[0](x)
@@ -312,14 +314,22 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                     self.models = [nn.Linear(1, 1) for _ in range(count)]
 
             class Net(nn.Module):
-                def __init__(self, count):
+                def __init__(self):
                     super().__init__()
-                    self.models = [nn.Linear(1, 1) for _ in range(count)]
+                    self.models = [nn.Linear(1, 1), nn.Linear(1, 1)]
 
                 def parameters(self):
-                    return [p for model in self.models for p in model.parameters()]
+                    return self.models[0].parameters()
+
+            class Sharded(nn.Module):
+                def __init__(self, shards):
+                    super().__init__()
+                    self.chunks = [nn.Parameter(shard) for shard in shards]
+
+                def trainable(self):
+                    return self.chunks[0]
             """,
-            why="a class that is no module, and one that hands the parameters out by itself",
+            why="a class that is no module, and two that hand the parameters out by themselves",
         ),
     )
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._devices import asks_device
@@ -9,9 +8,10 @@ from mlrules_mcp.checks.check import Bad, Check, Good, safe
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import model_tensors
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._places import places
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
-_METHOD = re.compile(r"\s*\.\s*numpy$")
+_METHOD = pattern(r"\s*\.\s*numpy$")
 
 
 class NumpyOnDeviceTensor(Check[ast.Call]):
@@ -171,6 +171,28 @@ class NumpyOnDeviceTensor(Check[ast.Call]):
                 def act(self, state):
                     state = torch.as_tensor(state).to(self.device)
                     return self.actor(state).detach().cpu().numpy()
+            """,
+        ),
+        Bad(
+            """
+            import torch
+            from transformers import AutoModel
+
+            model = AutoModel.from_pretrained("x").to("cuda")
+            for batch in loader:
+                batch = {name: value.cuda() for name, value in batch.items()}
+                labels.append(«batch["labels"].numpy()»)
+                logits.append(‹model(**batch).logits.detach().numpy()›)
+            """,
+            safe_fix="""
+            import torch
+            from transformers import AutoModel
+
+            model = AutoModel.from_pretrained("x").to("cuda")
+            for batch in loader:
+                batch = {name: value.cuda() for name, value in batch.items()}
+                labels.append(batch["labels"].cpu().numpy())
+                logits.append(model(**batch).logits.detach().cpu().numpy())
             """,
         ),
         Good(

@@ -3,13 +3,16 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from mlrules_mcp.checks.check import Bad, Check, Good, safe
+from mlrules_mcp.checks.check import Bad, Check, safe
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._journeys import Journeys
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._kinds import cpu_kind
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import model_tensors
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._tensor_attribute_not_buffer_good import GOOD
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import (
     FACTORIES,
     LEGACY_FACTORIES,
-    model_tensors,
+    MOVES,
+    only_converts,
 )
 from mlrules_mcp.findings import Finding, Fix, InsertBefore, RemoveStatement, Span
 from mlrules_mcp.source import Module
@@ -38,8 +41,9 @@ class TensorAttributeNotBuffer(Check[ast.Assign | ast.AnnAssign]):
     with an explicit `device=`, and classes that override `to`, `cuda` or `_apply`.
 
     ## Fix safety
-    Safe where the assignment is the only one and follows `super().__init__()`: a buffer that is not persistent is
-    read and written like the attribute, and leaves the state dict as it is. Elsewhere there is no fix.
+    Safe where the assignment is the only one, has a name of its own and follows `super().__init__()`: a buffer that
+    is not persistent is read and written like the attribute, and leaves the state dict as it is. Elsewhere there is
+    no fix.
 
     ## References
     - https://docs.pytorch.org/docs/stable/generated/torch.nn.Module.html#torch.nn.Module.register_buffer
@@ -221,153 +225,25 @@ class TensorAttributeNotBuffer(Check[ast.Assign | ast.AnnAssign]):
                     return x * self.scale
             """
         ),
-        Good(
+        Bad(
             """
             import torch
             from torch import nn
 
-            class Net(nn.Module):
+            class Affine(nn.Module):
                 def __init__(self, size):
+                    «self.shift = torch.zeros(size)»
                     super().__init__()
-                    self.scale = nn.Parameter(torch.ones(size))
-                    self.register_buffer("shift", torch.zeros(size))
-                    self.offset = torch.ones(size)
-                    self.offset = nn.Parameter(self.offset)
+                    «self.scale = torch.ones(size)»
+
+                def scale(self, x):
+                    return x
 
                 def forward(self, x):
-                    return x.mul(self.scale) + self.shift + self.offset
+                    return x * self.scale + self.shift
             """
         ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, size):
-                    super().__init__()
-                    self.shift = torch.zeros(size)
-                    self.scale = torch.ones(size)
-
-                def forward(self, x):
-                    scale = self.scale.to(x.device)
-                    return x * scale + self.shift.type_as(x)
-            """,
-            why="it is moved where it is used",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, size):
-                    super().__init__()
-                    self.mask = torch.ones(size)
-
-                def forward(self, x):
-                    if self.mask.device != x.device:
-                        self.mask = self.mask.to(x.device)
-                    return x * self.mask
-            """,
-        ),
-        Good(
-            """
-            import lightning as L
-            import torch
-
-            class Net(L.LightningModule):
-                def __init__(self, size):
-                    super().__init__()
-                    self.example_input_array = torch.zeros(2, size)
-                    self.sizes = torch.tensor([1, 2, 4])
-                    self.count = torch.tensor(0)
-
-                def forward(self, x):
-                    return x.split(self.sizes.tolist())
-            """,
-            why="`forward` does not combine it with its input",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, size, temperature):
-                    super().__init__()
-                    self.order = torch.randperm(size)
-                    self.temperature = torch.tensor(temperature)
-
-                def forward(self, x):
-                    return x[:, self.order] / self.temperature
-            """,
-            why="an index, and a tensor without dimensions, may lie on the CPU",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, size):
-                    super().__init__()
-                    self.mask = torch.ones(size)
-
-                def _apply(self, function):
-                    super()._apply(function)
-                    self.mask = function(self.mask)
-                    return self
-
-                def forward(self, x):
-                    return x.mul(self.mask)
-            """
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self, size, device):
-                    super().__init__()
-                    self.mask = torch.ones(size, device=device)
-                    self.scale = torch.ones(size).to(device)
-
-                def forward(self, x):
-                    return x.mul(self.mask) * self.scale
-            """,
-            why="the caller chooses the device",
-        ),
-        Good(
-            """
-            import torch
-            from torch.utils.data import Dataset
-
-            class Pairs(Dataset):
-                def __init__(self, size):
-                    self.x = torch.randn(size, 2)
-
-                def forward(self, x):
-                    return x + self.x
-            """,
-            why="no module",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Bands(nn.Module):
-                def __init__(self, count):
-                    super().__init__()
-                    self.bands = torch.linspace(1, 8, count)
-
-                def forward(self, x):
-                    return torch.cat([torch.sin(band * x) for band in self.bands], dim=-1)
-            """,
-            why="each band is a tensor without dimensions",
-        ),
+        *GOOD,
     )
 
     def check(self, node: ast.Assign | ast.AnnAssign, module: Module) -> Iterator[Finding]:
@@ -433,7 +309,7 @@ def _are_related(module: Module, one: ast.ClassDef, other: ast.ClassDef) -> bool
 def _is_set_elsewhere(module: Module, cls: ast.ClassDef, init: Function, attribute: str) -> bool:
     """Whether an attribute is a parameter or a buffer, or also set outside `__init__`, which may move it."""
     for value in module.attribute_values(cls, attribute):
-        if module.is_call_to(value, "torch.nn.Parameter", "torch.nn.Buffer"):
+        if module.is_call_to(value, "torch.nn.Parameter", "torch.nn.Buffer") or _is_moved(module, value, attribute):
             return True
     for call in module.calls("register_buffer", "register_parameter", "setattr"):
         if any(isinstance(arg, ast.Constant) and arg.value == attribute for arg in call.args[:2]):
@@ -446,6 +322,17 @@ def _is_set_elsewhere(module: Module, cls: ast.ClassDef, init: Function, attribu
         if not is_own or (owner is not None and _are_related(module, owner, cls)):
             return True
     return False
+
+
+def _is_moved(module: Module, value: ast.expr, attribute: str) -> bool:
+    """Whether a value is what `self.<attribute>` was, on another device."""
+    return (
+        isinstance(value, ast.Call)
+        and isinstance(value.func, ast.Attribute)
+        and value.func.attr in MOVES
+        and any(isinstance(node, ast.Attribute) and node.attr == attribute for node in ast.walk(value.func.value))
+        and not only_converts(module, value)
+    )
 
 
 def _requires_grad(value: ast.expr) -> bool:

@@ -4,19 +4,15 @@ import ast
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._devices import is_guarded
-from mlrules_mcp.checks.check import Bad, Check, Good, suggested
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._journeys import (
-    Journeys,
-    Meeting,
-    made_on_cpu,
-    makes_scalar,
-)
-from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import (
+from mlrules_mcp.checks.check import Bad, Check, suggested
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._journeys import Journeys, Meeting
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._model_tensors import ModelTensors, model_tensors, parameters
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._tensor_created_on_cpu_good import GOOD
+from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._torch_calls import (
     FACTORIES,
     LEGACY_FACTORIES,
-    ModelTensors,
-    model_tensors,
-    parameters,
+    made_on_cpu,
+    makes_scalar,
 )
 from mlrules_mcp.findings import Finding, Fix, Replace, SetArgument, Span
 from mlrules_mcp.source import Module
@@ -232,7 +228,7 @@ class TensorCreatedOnCpu(Check[ast.Call]):
                     total = «torch.tensor(0.0)»
                     for head in self.heads:
                         total += head(x).mean()
-                    return total
+                    return torch.stack([total, x.mean(), ‹torch.tensor(1.0)›])
             """,
             suggested_fix="""
             import torch
@@ -247,7 +243,7 @@ class TensorCreatedOnCpu(Check[ast.Call]):
                     total = torch.tensor(0.0, device=x.device)
                     for head in self.heads:
                         total += head(x).mean()
-                    return total
+                    return torch.stack([total, x.mean(), torch.tensor(1.0, device=x.device)])
             """,
         ),
         Bad(
@@ -292,167 +288,7 @@ class TensorCreatedOnCpu(Check[ast.Call]):
                     return t.cat([self.prompt.expand(count, -1), t.ones(count, 1, device=self.prompt.device)], dim=1)
             """,
         ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x):
-                    a = torch.zeros(x.shape, device=x.device)
-                    b = torch.zeros(x.shape).to(x)
-                    c = torch.zeros(x.shape).type_as(x)
-                    d = torch.zeros_like(x) + x.new_zeros(1)
-                    e = torch.zeros(x.shape)
-                    e = e.to(x.device)
-                    return x + a + b + c + d + e
-            """
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x, labels):
-                    picked = x[torch.arange(len(x)), labels]
-                    shuffled = x[torch.randperm(len(x))]
-                    return picked, shuffled
-            """,
-            why="an index may lie on the CPU",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x):
-                    sizes = torch.tensor([x.size(1), x.size(2)]).tolist()
-                    share = torch.rand(1).item()
-                    return x.reshape(sizes) * share
-            """,
-            why="they become Python numbers",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x, rate):
-                    loss = torch.tensor(0.0)
-                    loss = loss + x.mean() * torch.tensor(rate)
-                    return torch.where(x > 0, x, torch.tensor(0.0)), loss
-            """,
-            why="a tensor without dimensions on the CPU may meet any device",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x):
-                    noise = torch.randn(x.shape)
-                    if x.is_cuda:
-                        noise = noise.cuda()
-                    return x + noise
-            """
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    start = torch.zeros(8)
-                    self.start = nn.Parameter(start + torch.randn(8))
-
-            def collate(items):
-                x = torch.stack(items)
-                return x + torch.randn(x.shape)
-
-            class Noise:
-                def forward(self, x):
-                    return x + torch.randn(x.shape)
-            """,
-            why="what `__init__` makes is moved with the model, and data is made on the CPU",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x):
-                    with torch.device(x.device):
-                        return x + torch.randn(x.shape)
-            """
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            torch.set_default_device("cuda")
-
-            class Net(nn.Module):
-                def forward(self, x):
-                    return x + torch.randn(x.shape)
-            """
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Net(nn.Module):
-                def forward(self, x):
-                    scores = torch.zeros(x.size(0))
-                    for row in range(x.size(0)):
-                        scores[row] = x[row].sum()
-                    return scores
-            """,
-            why="values may be written from device to device; it all stays on the CPU",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-
-            class Matcher(nn.Module):
-                def forward(self, x, boxes):
-                    boxes = boxes.cpu()
-                    return self.overlap(boxes, torch.ones(4, 4)), self.overlap(x, x)
-
-                def overlap(self, one, other):
-                    return one @ other
-            """,
-            why="the method is also called with tensors of the CPU alone",
-        ),
-        Good(
-            """
-            import torch
-            from torch import nn
-            from torch.nn.utils.rnn import pack_padded_sequence
-
-            class Reader(nn.Module):
-                def __init__(self):
-                    super().__init__()
-                    self.lstm = nn.LSTM(8, 8)
-                    self.loss = nn.CTCLoss()
-
-                def forward(self, x, targets):
-                    lengths = torch.full((x.size(0),), x.size(1))
-                    packed = pack_padded_sequence(x, lengths, batch_first=True)
-                    out, _ = self.lstm(packed)
-                    return self.loss(x, targets, lengths, torch.ones(len(x)))
-            """,
-            why="these lengths belong on the CPU",
-        ),
+        *GOOD,
     )
 
     def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
@@ -480,7 +316,7 @@ def _has_device(module: Module, node: ast.Call) -> bool:
     """Whether the code sees to the device in another way."""
     if module.calls(*_DEFAULT_DEVICE) or is_guarded(module, node):
         return True
-    if any(module.is_call_to(guard.test, "builtins.isinstance") for guard in module.guards(node)):
+    if any(_asks_for_tensor(module, guard.test) for guard in module.guards(node)):
         return True  # made of an input that is no tensor, and lies nowhere yet
     for ancestor in module.ancestors(node):
         if isinstance(ancestor, ast.With) and any(
@@ -488,6 +324,10 @@ def _has_device(module: Module, node: ast.Call) -> bool:
         ):
             return True
     return False
+
+
+def _asks_for_tensor(module: Module, test: ast.expr) -> bool:
+    return any(module.is_call_to(node, "builtins.isinstance", "torch.is_tensor") for node in ast.walk(test))
 
 
 def _device_for(tensors: ModelTensors, node: ast.Call, meeting: Meeting) -> str | None:
