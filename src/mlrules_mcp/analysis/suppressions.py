@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,9 +11,10 @@ from itertools import accumulate
 
 from mlrules_mcp.catalogue import Catalogue, UnknownSelection, all_checks
 from mlrules_mcp.findings import Diagnostic, Finding, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
-_COMMENT = re.compile(r"#\s*mlrules:\s*(?P<verb>[\w-]+)\s*(\[(?P<names>[^\]]*)\])?")
+_COMMENT = pattern(r"#\s*mlrules:\s*(?P<verb>[\w-]+)\s*(\[(?P<names>[^\]]*)\])?")
 _COMPOUND = (
     *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.If, ast.For, ast.AsyncFor),
     *(ast.While, ast.With, ast.AsyncWith, ast.Try, ast.TryStar),

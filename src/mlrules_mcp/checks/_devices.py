@@ -6,20 +6,21 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS, Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
-_DEVICE_WORD = re.compile(
+_DEVICE_WORD = pattern(
     r"cuda|gpu|device|nvidia|accelerator|(?<![a-z])(cpu|mps|xpu|npu|hip|rocm|nccl)(?![a-z])", re.IGNORECASE
 )
-_CUDA_UNIT = re.compile(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)|bench|profil|latency|throughput", re.IGNORECASE)
-_TEST_OR_BENCHMARK = re.compile(
+_CUDA_UNIT = pattern(r"cuda|gpu|triton|nccl|tensorrt|(^|_)trt(_|$)|bench|profil|latency|throughput", re.IGNORECASE)
+_TEST_OR_BENCHMARK = pattern(
     r"(^|/)(tests?(_\w+)?|testing|[^/]*bench[^/]*|[^/]*profil[^/]*)/|(^|/)(test_|conftest|bench|profil)[^/]*$|_test\.py$"
 )
-_CUDA_PATH = re.compile(r"cuda|gpu|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
-_KERNELS = re.compile(r"(^|\.)(_C|_ext|ext_loader|amp_C|\w+_(cuda|ext|cuda_ext))$")
-_CUDA_STRING = re.compile(r"cuda(:|$)")
+_CUDA_PATH = pattern(r"cuda|gpu|(^|[/_-])(triton|tensorrt|trt|megatron)([/_.-]|$)")
+_KERNELS = pattern(r"(^|\.)(_C|_ext|ext_loader|amp_C|\w+_(cuda|ext|cuda_ext))$")
+_CUDA_STRING = pattern(r"cuda(:|$)")
 _CATCHES_MISSING_DEVICE = frozenset({"Exception", "BaseException", "RuntimeError", "AssertionError"})
 _ENTRY_POINTS = frozenset({"main", "main_worker", "run", "train", "setup", "cli"})
 _DEEPEST = 3

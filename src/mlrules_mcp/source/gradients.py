@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from functools import cached_property
 
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.guards import Guards
 from mlrules_mcp.source.names import argument
@@ -15,11 +16,11 @@ from mlrules_mcp.source.values import LIGHTNING_MODULE, OPTIMIZER
 
 STEP_METHODS = frozenset({"training_step", "validation_step", "test_step", "predict_step", "forward"})
 
-_OPTIMIZER_NAME = re.compile(
+_OPTIMIZER_NAME = pattern(
     r"(?i:optim(?!al|um|[iu][sz]ed)|adam|sgd|rmsprop|lbfgs)|(^|_)(?i:opts?)(_|\d|$)|(^|_)[Oo]pts?[A-Z]"
 )
-_NOT_OPTIMIZER_NAME = re.compile(r"sched|lr_|option", re.IGNORECASE)
-_SCALER_NAME = re.compile(r"scaler", re.IGNORECASE)
+_NOT_OPTIMIZER_NAME = pattern(r"sched|lr_|option", re.IGNORECASE)
+_SCALER_NAME = pattern(r"scaler", re.IGNORECASE)
 _GRAD_SCALERS = ("torch.amp.GradScaler", "torch.cuda.amp.GradScaler", "torch.amp.grad_scaler.GradScaler")
 # Methods that so many classes have that the name alone says nothing about whose it is.
 _COMMON_METHODS = frozenset({"train", "eval", "forward", "step", "backward", "__call__", "__init__"})

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
 from functools import cached_property, lru_cache
 
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.bindings import Binding, bound_names, start
 from mlrules_mcp.source.flow import Flow
 
@@ -25,23 +25,23 @@ _CONVENTIONS = {
 }
 _LIGHTNING_TOP = frozenset({"Trainer", "LightningModule", "LightningDataModule", "Callback", "seed_everything"})
 _REEXPORTS = (
-    (re.compile(r"^pytorch_lightning\b"), "lightning.pytorch"),
-    (re.compile(r"^lightning_fabric\b"), "lightning.fabric"),
-    (re.compile(r"^lightning\.pytorch\.core(\.\w+)?\.(?=Lightning)"), "lightning.pytorch."),
-    (re.compile(r"^lightning\.pytorch\.trainer(\.\w+)?\.(?=Trainer$)"), "lightning.pytorch."),
-    (re.compile(r"^torch\.nn\.modules\.(\w+\.)*(?=[A-Z])"), "torch.nn."),
-    (re.compile(r"^torch\.nn\.parameter\.(?=[A-Z])"), "torch.nn."),
-    (re.compile(r"^torch\.optim\.[a-z]+\.(?=[A-Z])(?<!lr_scheduler\.)"), "torch.optim."),
+    (pattern(r"^pytorch_lightning\b"), "lightning.pytorch"),
+    (pattern(r"^lightning_fabric\b"), "lightning.fabric"),
+    (pattern(r"^lightning\.pytorch\.core(\.\w+)?\.(?=Lightning)"), "lightning.pytorch."),
+    (pattern(r"^lightning\.pytorch\.trainer(\.\w+)?\.(?=Trainer$)"), "lightning.pytorch."),
+    (pattern(r"^torch\.nn\.modules\.(\w+\.)*(?=[A-Z])"), "torch.nn."),
+    (pattern(r"^torch\.nn\.parameter\.(?=[A-Z])"), "torch.nn."),
+    (pattern(r"^torch\.optim\.[a-z]+\.(?=[A-Z])(?<!lr_scheduler\.)"), "torch.optim."),
     (
-        re.compile(r"^torch\.utils\.data\.(dataloader|dataset|sampler|distributed)\.(?=[A-Za-z])"),
+        pattern(r"^torch\.utils\.data\.(dataloader|dataset|sampler|distributed)\.(?=[A-Za-z])"),
         "torch.utils.data.",
     ),
     (
-        re.compile(r"^torch\.autograd\.(grad_mode\.)?(?=(no_grad|enable_grad|set_grad_enabled|inference_mode)$)"),
+        pattern(r"^torch\.autograd\.(grad_mode\.)?(?=(no_grad|enable_grad|set_grad_enabled|inference_mode)$)"),
         "torch.",
     ),
-    (re.compile(r"^torch\.functional\.(?=\w+$)"), "torch."),
-    (re.compile(r"^(sklearn\.\w+)\._\w+\.(?=[A-Za-z])"), r"\1."),
+    (pattern(r"^torch\.functional\.(?=\w+$)"), "torch."),
+    (pattern(r"^(sklearn\.\w+)\._\w+\.(?=[A-Za-z])"), r"\1."),
 )
 # What `from module import *` brings, as far as a name's first letter and a few exceptions tell.
 _STAR_CAPITALISED = {
@@ -291,8 +291,8 @@ def _may_define(module: str, name: str) -> bool:
 @lru_cache(maxsize=4096)
 def canonical(name: str) -> str:
     """The documented name of something that a library also exports from elsewhere."""
-    for pattern, replacement in _REEXPORTS:
-        name = pattern.sub(replacement, name, count=1)
+    for exported_from, replacement in _REEXPORTS:
+        name = exported_from.sub(replacement, name, count=1)
     package, _, rest = name.partition(".")
     if package == "lightning" and rest.partition(".")[0] in _LIGHTNING_TOP:
         return f"lightning.pytorch.{rest}"

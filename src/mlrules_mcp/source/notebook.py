@@ -16,17 +16,19 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-_SPACE = re.compile(r"[ \t\r\n]*")
+from mlrules_mcp.patterns import pattern
+
+_SPACE = pattern(r"[ \t\r\n]*")
 _SEPARATOR = "# %% cell "
-_SEPARATOR_LINE = re.compile(r"^# %% cell (\d+)\n", re.MULTILINE)
+_SEPARATOR_LINE = pattern(r"^# %% cell (\d+)\n", re.MULTILINE)
 
 # Cell magics after which the cell is still Python; after any other the cell is something else.
 _PYTHON_CELL_MAGICS = frozenset({"time", "timeit", "capture", "prun", "memit", "mprun", "lprun"})
-_CELL_MAGIC = re.compile(r"\s*%%(\w+)")
+_CELL_MAGIC = pattern(r"\s*%%(\w+)")
 # `%time statement` runs the statement: `if 1:` of the same width keeps its columns.
-_TIMED = re.compile(r"^(\s*)(%time(?:it)?\s+)(?![-\s])(.+)$")
-_ASSIGNED = re.compile(r"^(\s*[\w.\[\], ]+=\s*)([!%]\S.*)$")
-_MAGIC = re.compile(r"^\s*(%|!|\?{1,2}\w)|\?{1,2}\s*$")
+_TIMED = pattern(r"^(\s*)(%time(?:it)?\s+)(?![-\s])(.+)$")
+_ASSIGNED = pattern(r"^(\s*[\w.\[\], ]+=\s*)([!%]\S.*)$")
+_MAGIC = pattern(r"^\s*(%|!|\?{1,2}\w)|\?{1,2}\s*$")
 
 
 class NotANotebook(ValueError):

@@ -10,15 +10,16 @@ from bisect import bisect_right
 from dataclasses import replace
 
 from mlrules_mcp.findings import Diagnostic
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.reading import SourceFile
 
 _MOST_ERRORS = 20
 _MOST_READ_AGAIN = 4_000_000  # characters: every syntax error takes another reading of the rest
-_CONTINUES = re.compile(r"[\])}]|(else|elif|except|finally)\b")
-_STRING_OR_COMMENT = re.compile(
+_CONTINUES = pattern(r"[\])}]|(else|elif|except|finally)\b")
+_STRING_OR_COMMENT = pattern(
     r'#[^\n]*|"""(?:\\.|[^\\])*?"""|\'\'\'(?:\\.|[^\\])*?\'\'\'|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.DOTALL
 )
-_PYTHON_2 = re.compile(r"Missing parentheses in call to '(print|exec)'|multiple exception types must be parenthesized")
+_PYTHON_2 = pattern(r"Missing parentheses in call to '(print|exec)'|multiple exception types must be parenthesized")
 # `warnings.catch_warnings` changes what the whole process does, so two threads must not be in it at once.
 _ONE_AT_A_TIME = threading.Lock()
 

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlrules_mcp.findings import Diagnostic, Location
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.notebook import NotANotebook, Notebook
 
 MAX_BYTES = 2_000_000
 MAX_NOTEBOOK_BYTES = 50_000_000  # saved pictures weigh more than code
-_LINE_END = re.compile(r"\r\n|\r|\n")
+_LINE_END = pattern(r"\r\n|\r|\n")
 _CODING = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 # The indentation of the first line with code: blank lines and comments may stand anywhere.
-_FIRST_INDENT = re.compile(r"(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*\f*([ \t]*)[^\s#]")
+_FIRST_INDENT = pattern(r"(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|\r|\n))*\f*([ \t]*)[^\s#]")
 
 
 class UnreadableSource(Exception):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import CALLBACKS, LIGHTNING_DATA_MODULE, STEPS
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
@@ -15,10 +15,10 @@ from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
 _EMPTY_BASES = frozenset(
     {LIGHTNING_MODULE, LIGHTNING_DATA_MODULE, MODULE, "builtins.object", "abc.ABC", "typing.Generic", *CALLBACKS}
 )
-_ABSTRACT_NAME = re.compile(r"^_*(Base|Abstract|Generic)|(Base|Mixin|Abstract|Interface|Template)$")
+_ABSTRACT_NAME = pattern(r"^_*(Base|Abstract|Generic)|(Base|Mixin|Abstract|Interface|Template)$")
 _HARMLESS_WITH_SELF = frozenset({"__init__", "super", "isinstance", "hasattr", "getattr", "setattr", "type", "print"})
 _LIGHTNING_PACKAGES = frozenset({"lightning", "lightning.pytorch", "pytorch_lightning"})
-_TEST_PATH = re.compile(r"(^|/)tests?(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$")
+_TEST_PATH = pattern(r"(^|/)tests?(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$")
 
 
 def lightning_modules(module: Module) -> list[ast.ClassDef]:

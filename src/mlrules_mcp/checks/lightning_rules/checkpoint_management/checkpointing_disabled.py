@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import LIGHTNING
@@ -9,12 +8,13 @@ from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.checks.lightning_rules._trainers import Fit, fits
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
 # Arguments of a Trainer for trying code out, not for training.
 _TRIAL = frozenset({"fast_dev_run", "overfit_batches", "limit_train_batches", "barebones", "profiler", "max_time"})
 _SEARCHES = frozenset({"optuna", "ray", "hyperopt", "ax", "skopt", "nni"})
-_SAVING = re.compile(r"^(save|dump|export|to_onnx|to_torchscript|log_model|push_to_hub)")
+_SAVING = pattern(r"^(save|dump|export|to_onnx|to_torchscript|log_model|push_to_hub)")
 _FEW_STEPS = 100
 
 

@@ -14,18 +14,19 @@ from mlrules_mcp.checks.lightning_rules._classes import (
     uses_fabric,
 )
 from mlrules_mcp.findings import Finding, Fix, InsertAfter, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 # What is an object of its own rather than a number or a name that says how to build one.
-_OBJECT_NAME = re.compile(
+_OBJECT_NAME = pattern(
     r"(^|_)(model|net|network|module|backbone|encoder|decoder|generator|discriminator|head|criterion|loss|loss_fn|"
     r"loss_function|tokenizer|processor|dataset|datamodule|loader|dataloader|metrics?|vocab|optimizer|scheduler|logger|"
     r"env|graph|transform|weights?|train|val|test)s?(_|\d|$)",
     re.IGNORECASE,
 )
-_OBJECT_TYPE = re.compile(
+_OBJECT_TYPE = pattern(
     r"Module|Callable|Tensor|Dataset|Loader|Metric|Tokenizer|Processor|Optimizer|Scheduler|Model\b|ndarray|DataFrame"
 )
 _TRAINED_BY = ("training_step", "configure_optimizers")

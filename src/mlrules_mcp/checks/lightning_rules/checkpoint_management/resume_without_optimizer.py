@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
 
-_PROGRESS = re.compile(r"(^|_)(epochs?|steps?|iter(ation)?s?|global_step|it)(_|$)", re.IGNORECASE)
-_TRAINING_STATE = re.compile(r"optim|(^|_)opt(_|\d|$)|adam|sgd|train(er|ing)?_?state|accelerator", re.IGNORECASE)
+_PROGRESS = pattern(r"(^|_)(epochs?|steps?|iter(ation)?s?|global_step|it)(_|$)", re.IGNORECASE)
+_TRAINING_STATE = pattern(r"optim|(^|_)opt(_|\d|$)|adam|sgd|train(er|ing)?_?state|accelerator", re.IGNORECASE)
 
 
 class ResumeWithoutOptimizer(Check[ast.Call]):

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 
 # Files that can train with one process a device as well.
-_ALTERNATIVE = re.compile(r"DistributedDataParallel|\bDDP\b|_DDP\b|init_process_group")
-_NO_TRAINING = re.compile(r"eval|infer|valid|test|predict|demo|export|(^|/)(dp|data_parallel)\.py$", re.IGNORECASE)
+_ALTERNATIVE = pattern(r"DistributedDataParallel|\bDDP\b|_DDP\b|init_process_group")
+_NO_TRAINING = pattern(r"eval|infer|valid|test|predict|demo|export|(^|/)(dp|data_parallel)\.py$", re.IGNORECASE)
 
 
 class DataParallel(Check[ast.Call]):

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
-_EVALUATION = re.compile(r"(^|_)(val|valid|validation|test|eval|dev|query|gallery)", re.IGNORECASE)
+_EVALUATION = pattern(r"(^|_)(val|valid|validation|test|eval|dev|query|gallery)", re.IGNORECASE)
 # They call `set_epoch` themselves, or bring samplers of their own.
 _CALL_IT = frozenset({"lightning", "lightning_fabric", "accelerate", "transformers", "deepspeed", "ignite", "fastai"})
 

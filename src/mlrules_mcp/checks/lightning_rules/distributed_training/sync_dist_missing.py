@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import LIGHTNING
@@ -9,17 +8,18 @@ from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.lightning_rules._classes import is_abstract, is_test, lightning_modules, with_own_helpers
 from mlrules_mcp.checks.lightning_rules._trainers import trainers
 from mlrules_mcp.findings import Finding, SetArgument, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument, passes_unseen_arguments
 from mlrules_mcp.source.tree import Function
 
 _EVALUATION = ("validation_step", "test_step", "on_validation_epoch_end", "on_test_epoch_end")
-_SYNCED = re.compile(r"all_gather|all_reduce|reduce_tensor|sync_dist|gather_all|barrier")
+_SYNCED = pattern(r"all_gather|all_reduce|reduce_tensor|sync_dist|gather_all|barrier")
 # Names of torchmetrics' objects, which reduce over processes themselves.
-_METRIC_OBJECT = re.compile(
+_METRIC_OBJECT = pattern(
     r"(^|_)(metrics?|acc|accuracy|f1|auroc|auc|iou|map|mae|mse|recall|precision|kappa|dice)\b|compute"
 )
-_SEVERAL = re.compile(r"ddp|fsdp|deepspeed|horovod|xla")
+_SEVERAL = pattern(r"ddp|fsdp|deepspeed|horovod|xla")
 _ARGUMENTS = frozenset({"devices", "gpus", "num_nodes", "strategy", "accelerator", "tpu_cores", "num_processes"})
 
 

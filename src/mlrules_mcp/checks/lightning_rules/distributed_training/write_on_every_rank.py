@@ -8,12 +8,13 @@ from mlrules_mcp.checks._lightning import LIGHTNING, STEPS
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import is_callback, is_test
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 # Hooks that every process runs once an epoch or once a run.
-_ONCE = re.compile(r"^on_(train|validation|test|predict|fit)_(epoch_)?(start|end)$|^on_(save_checkpoint|exception)$")
+_ONCE = pattern(r"^on_(train|validation|test|predict|fit)_(epoch_)?(start|end)$|^on_(save_checkpoint|exception)$")
 _METHODS = frozenset(
     "to_csv to_json to_parquet to_pickle to_excel to_feather savefig save_pretrained write_text write_bytes".split()
 )
@@ -32,7 +33,7 @@ _FUNCTIONS = {
     "matplotlib.pyplot.savefig": 0,
     "builtins.open": 0,
 }
-_PROCESS = re.compile(r"rank|global_zero|is_main|is_master|main_process|world_size|process_index|device", re.IGNORECASE)
+_PROCESS = pattern(r"rank|global_zero|is_main|is_master|main_process|world_size|process_index|device", re.IGNORECASE)
 
 
 class WriteOnEveryRank(Check[ast.ClassDef]):

@@ -8,12 +8,13 @@ from mlrules_mcp.checks._lightning import TRAINER
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import is_test, lightning_modules, uses_fabric
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import Loop
 from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
 
-_BATCHES = re.compile(r"load|batch|data|(^|_)(dl|iter|it)\d*$|train|enumerate|bar", re.IGNORECASE)
+_BATCHES = pattern(r"load|batch|data|(^|_)(dl|iter|it)\d*$|train|enumerate|bar", re.IGNORECASE)
 # Libraries that run or shape the loop themselves, or loops that Lightning's does not fit.
 _OTHER_LOOPS = frozenset(
     "accelerate colossalai deepspeed fastai fairscale gym gymnasium gym_super_mario_bros higher horovod ignite "

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlrules_mcp.checks.lightning_rules._classes import bases_are_known, lightning_modules, passes_itself_on
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
 # Keys that Lightning adds to those that are logged.
 _OWN_KEYS = frozenset({"epoch", "step"})
-_SUFFIX = re.compile(r"_(step|epoch)$|/dataloader_idx_\d+$")
+_SUFFIX = pattern(r"_(step|epoch)$|/dataloader_idx_\d+$")
 
 
 class Logged(NamedTuple):

@@ -16,10 +16,11 @@ from mlrules_mcp.checks.lightning_rules._classes import (
 )
 from mlrules_mcp.checks.lightning_rules._trainers import trainers
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
-_LOGS = re.compile(r"(?<![a-z])log(s|ged|ger|gers|ging)?(?![a-z])|wandb|mlflow|tensorboard|writer|add_scalar", re.I)
+_LOGS = pattern(r"(?<![a-z])log(s|ged|ger|gers|ging)?(?![a-z])|wandb|mlflow|tensorboard|writer|add_scalar", re.I)
 
 
 class NothingLogged(Check[ast.ClassDef]):

@@ -8,12 +8,13 @@ from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.lightning_rules._classes import is_test, steps_of
 from mlrules_mcp.findings import Finding, Fix, RemoveStatement, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 _STAGES = {"training_step": "train", "validation_step": "val", "test_step": "test", "predict_step": "predict"}
-_METRIC_NAME = re.compile(r"loss|acc|err|score|metric|iou|dice|f1|auc|ppl|perplexity|recall|psnr|mse|mae", re.I)
+_METRIC_NAME = pattern(r"loss|acc|err|score|metric|iou|dice|f1|auc|ppl|perplexity|recall|psnr|mse|mae", re.I)
 
 
 class PrintInStep(Check[ast.ClassDef]):

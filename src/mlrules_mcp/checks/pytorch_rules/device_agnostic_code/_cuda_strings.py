@@ -12,12 +12,13 @@ from mlrules_mcp.checks._devices import asks_device, device_in_scope, is_cuda_st
 from mlrules_mcp.checks.check import suggested
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._moves import is_index_of_many
 from mlrules_mcp.findings import AddImport, Fix, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.scopes import Binding
 
 Use: TypeAlias = Literal["argument", "choice", "default"]
 
-_DEVICE_NAME = re.compile(r"(^|_)dev(ice)?(_?\d+)?$", re.IGNORECASE)
+_DEVICE_NAME = pattern(r"(^|_)dev(ice)?(_?\d+)?$", re.IGNORECASE)
 _DEVICE_KEYWORDS = frozenset({"device", "map_location", "device_map"})
 _OPTION_CALLS = frozenset({"add_argument", "add_option", "option", "Option", "Argument", "Field", "field"})
 

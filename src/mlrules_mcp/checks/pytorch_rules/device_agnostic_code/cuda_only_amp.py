@@ -8,11 +8,12 @@ from mlrules_mcp.checks._devices import is_guarded, is_test_or_benchmark
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._amp_fix import PARAMETERS, amp_fix
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS
 
-_NAME = re.compile(r"torch\.cuda\.amp\.(autocast_mode\.|grad_scaler\.)?(autocast|GradScaler|custom_fwd|custom_bwd)$")
-_VERSION = re.compile(r"version|hasattr|getattr|greater|less|torch_?\d", re.IGNORECASE)
+_NAME = pattern(r"torch\.cuda\.amp\.(autocast_mode\.|grad_scaler\.)?(autocast|GradScaler|custom_fwd|custom_bwd)$")
+_VERSION = pattern(r"version|hasattr|getattr|greater|less|torch_?\d", re.IGNORECASE)
 _MESSAGE = (
     "`torch.cuda.amp` is deprecated, and on any device but CUDA it does nothing. "
     'Write `torch.amp` and name the device: `torch.amp.autocast("cuda")`, or `device.type` for `"cuda"`.'

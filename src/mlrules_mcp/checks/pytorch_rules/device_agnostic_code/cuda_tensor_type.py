@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._devices import device_in_scope, is_cuda_only, is_guarded, torch_name
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._moves import receiver_text
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
 _DTYPES = {
@@ -22,7 +22,7 @@ _DTYPES = {
     "ByteTensor": "uint8",
     "BoolTensor": "bool",
 }
-_TYPE_NAME = re.compile(r"torch\.cuda\.(\w+)$")
+_TYPE_NAME = pattern(r"torch\.cuda\.(\w+)$")
 _TYPE = (
     "A tensor type of `torch.cuda` raises an error on a machine without CUDA and passes other accelerators by. "
     "Write a dtype and a device: `torch.tensor(data, dtype=torch.float32, device=device)`, `x.to(device, torch.int64)`."

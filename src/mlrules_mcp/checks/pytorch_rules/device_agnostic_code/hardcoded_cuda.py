@@ -21,6 +21,7 @@ from mlrules_mcp.checks.pytorch_rules.device_agnostic_code._moves import (
     to_device_fix,
 )
 from mlrules_mcp.findings import Finding, SetArgument, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
 _IF_AVAILABLE = '"cuda" if torch.cuda.is_available() else "cpu"'
@@ -45,7 +46,7 @@ _IN_GROUP = (
     "Of all backends only NCCL takes CUDA tensors; with Gloo, on machines without CUDA, this raises an error. "
     "Put the tensor on the device of the model."
 )
-_PROCESS_GROUP = re.compile(r"\bdist\b|is_dist|distributed|world_size|\b(local_)?rank\b|get_rank", re.IGNORECASE)
+_PROCESS_GROUP = pattern(r"\bdist\b|is_dist|distributed|world_size|\b(local_)?rank\b|get_rank", re.IGNORECASE)
 _TRAINER = (
     'This Trainer raises an error on a machine without a GPU. Write `accelerator="auto"`, which takes the best '
     "device there is."

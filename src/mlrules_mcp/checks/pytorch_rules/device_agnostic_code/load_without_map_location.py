@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._devices import device_in_scope, is_guarded, is_test_or_benchmark
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.findings import Finding, SetArgument, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument, passes_unseen_arguments
 
@@ -14,18 +15,18 @@ _MESSAGE = (
     "What was saved on a GPU raises an error here on a machine without one, and fills the first GPU's memory on a "
     "machine with several. Pass `map_location`, and move the model to its device afterwards."
 )
-_MODEL_STATE = re.compile(
+_MODEL_STATE = pattern(
     r"check_?point|ckpt|(^|_)state|weights?\b|model|(^|_)net\d*(_|\b)|net[A-Z]|pretrain|resume|\.pth\b|"
     r"encoder|decoder|generator|discriminator|backbone|actor|critic|policy",
     re.IGNORECASE,
 )
 # Their state is numbers, not tensors, or tensors that are made on the CPU.
-_OTHER_STATE = re.compile(
+_OTHER_STATE = pattern(
     r"sched|scaler|(^|_)rng|random|config|vocab|data|meta|feat|label|cache|triples|corpus|text|pred", re.I
 )
 # XLA, and FSDP for a whole state, copy to the CPU before they save.
 _SAVED_FROM_CPU = ("torch_xla", "StateDictType")
-_MOVES = re.compile(r"\bcuda\b|\.to\([^)]*device|map_location")
+_MOVES = pattern(r"\bcuda\b|\.to\([^)]*device|map_location")
 
 
 class LoadWithoutMapLocation(Check[ast.Call]):

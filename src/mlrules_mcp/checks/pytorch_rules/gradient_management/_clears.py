@@ -7,12 +7,13 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.pytorch_rules.gradient_management._updates import Update, inside
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.values import OPTIMIZER
 
-_CLEARS = re.compile(r"(zero|clear|reset)_?(\w*_)?grad|post_accumulate_grad_hook", re.IGNORECASE)
-_KEEPS_GRADIENTS = re.compile(
+_CLEARS = pattern(r"(zero|clear|reset)_?(\w*_)?grad|post_accumulate_grad_hook", re.IGNORECASE)
+_KEEPS_GRADIENTS = pattern(
     r"lr|learning|rate|sched|warm|log|save|checkpoint|ckpt|state|print|report|clip|norm|unscale|step|len|float|str",
     re.IGNORECASE,
 )

@@ -7,19 +7,20 @@ import re
 
 from mlrules_mcp.checks._losses import losses
 from mlrules_mcp.checks._models import runs_model
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import FUNCTIONS
 from mlrules_mcp.source.values import MODULE, OPTIMIZER
 
-_PARAMETER_NAME = re.compile(r"^(p|param|parameter)$|_(param|parameter)$|(^|_)(weight|bias)(_\w+)?$")
-_PARAMETER_SOURCE = re.compile(r"parameters\(|params\b|state_dict\(|buffers\(")
-_INITIALISES = re.compile(r"init|reset|xavier|kaiming|weights?_norm", re.IGNORECASE)
+_PARAMETER_NAME = pattern(r"^(p|param|parameter)$|_(param|parameter)$|(^|_)(weight|bias)(_\w+)?$")
+_PARAMETER_SOURCE = pattern(r"parameters\(|params\b|state_dict\(|buffers\(")
+_INITIALISES = pattern(r"init|reset|xavier|kaiming|weights?_norm", re.IGNORECASE)
 _INITIALISERS = frozenset(
     "normal_ uniform_ trunc_normal_ fill_ zero_ xavier_normal_ xavier_uniform_ kaiming_normal_ kaiming_uniform_ "
     "orthogonal_ constant_ ones_ zeros_ eye_ dirac_ sparse_".split()
 )
-_NOT_TENSORS = re.compile(
+_NOT_TENSORS = pattern(
     r"data|binding|set$|set_|mnist|cifar|loader|batch|corpus|request|response|packed|frame|^(self|args|cfg|config|ds|df)$",
     re.IGNORECASE,
 )
@@ -28,8 +29,8 @@ _PACKS = ("pack_padded_sequence", "pack_sequence", "PackedSequence")
 _TENSOR_READS = frozenset("cpu numpy item cuda argmax topk view eq norm squeeze unsqueeze sigmoid clamp".split())
 _VIEWS = frozenset("view reshape squeeze unsqueeze flatten transpose permute t contiguous".split())
 _KEEPING_VALUES = frozenset({"requires_grad_", "share_memory_", "detach_"})
-_FOLLOWS = re.compile(r"target|ema|shadow|teacher|momentum|(^|_)(k|avg|old)(_|$)", re.IGNORECASE)
-_TRAINS = re.compile(r"train|step|update|optimi[sz]e|learn|fit", re.IGNORECASE)
+_FOLLOWS = pattern(r"target|ema|shadow|teacher|momentum|(^|_)(k|avg|old)(_|$)", re.IGNORECASE)
+_TRAINS = pattern(r"train|step|update|optimi[sz]e|learn|fit", re.IGNORECASE)
 _TORCH_NOT_TENSORS = frozenset({"torch.load", "torch.device", "torch.Size", "torch.save", "torch.Generator"})
 
 

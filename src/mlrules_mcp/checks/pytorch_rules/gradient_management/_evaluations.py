@@ -16,22 +16,23 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import (
     switches,
 )
 from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites, sites
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import LOOPS, Function
 
-_TEST_FILE = re.compile(r"(^|/)(tests?|testing)/|(^|/)test_\w+\.py$|_test\.py$|conftest")
-_HELD_OUT = re.compile(
+_TEST_FILE = pattern(r"(^|/)(tests?|testing)/|(^|/)test_\w+\.py$|_test\.py$|conftest")
+_HELD_OUT = pattern(
     r"(^|_)(val|valid|validation|test|testing|eval|evaluation|dev|holdout)_?(data)?_?"
     r"(loaders?|dl|ds|set|data|iter|iterator|batches|generator|queue)$"
     r"|load\w*_(val|valid|validation|test|eval|dev)$",
     re.IGNORECASE,
 )
-_LOADER = re.compile(r"load|(^|_)(batch(es)?|dl)$", re.IGNORECASE)
-EVALUATES = re.compile(
+_LOADER = pattern(r"load|(^|_)(batch(es)?|dl)$", re.IGNORECASE)
+EVALUATES = pattern(
     r"(^|_)(eval|evaluat\w*|valid\w*|val|test\w*|infer\w*|predict\w*|accuracy|score)(_|$)", re.IGNORECASE
 )
-_GRADIENTS = re.compile(
+_GRADIENTS = pattern(
     r"backward|requires_grad|autograd|^grads?$|retain_grad|saliency|attack|adversarial|attribut|explain", re.IGNORECASE
 )
 _EXPORTS = ("torch.jit.trace", "torch.onnx.", "torch.export.", "torch.fx.", "torch.profiler.")

@@ -7,18 +7,19 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import FUNCTIONS, Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
 
-_MODEL = re.compile(r"(^|_)(model|net|network|classifier|encoder|decoder|generator|discriminator)$", re.IGNORECASE)
-_VERB = re.compile(
+_MODEL = pattern(r"(^|_)(model|net|network|classifier|encoder|decoder|generator|discriminator)$", re.IGNORECASE)
+_VERB = pattern(
     r"^_*(get|load|create|build|make|query|train|test|run|save|init|prepare|fit|wrap|compile)_", re.IGNORECASE
 )
-_OFF = re.compile(r"no_?grad|inference|(^|_)eval|disable_grad|freeze", re.IGNORECASE)
-_HOOK = re.compile(r"^(on_)?(validation|test|predict|sanity)_|^(validation|test|predict)_step$")
-_DEPENDS_ON_MODE = re.compile(r"drop_?(out|path)|batch_?norm|instance_?norm|^training$", re.IGNORECASE)
+_OFF = pattern(r"no_?grad|inference|(^|_)eval|disable_grad|freeze", re.IGNORECASE)
+_HOOK = pattern(r"^(on_)?(validation|test|predict|sanity)_|^(validation|test|predict)_step$")
+_DEPENDS_ON_MODE = pattern(r"drop_?(out|path)|batch_?norm|instance_?norm|^training$", re.IGNORECASE)
 # Switches gradients off itself.
 _PIPELINE = "transformers.pipeline"
 _RUNS = frozenset({"forward", "encode", "decode", "forward_features", "extract_features"})

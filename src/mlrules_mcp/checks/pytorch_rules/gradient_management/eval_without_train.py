@@ -23,13 +23,14 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import (
 from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites, passed, sites
 from mlrules_mcp.checks.pytorch_rules.gradient_management._updates import inside
 from mlrules_mcp.findings import Finding, Fix, InsertBefore, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import Loop
 
-_TRAIN = re.compile(r"^(set_)?train(ing)?(_mode)?$|^unfreeze", re.IGNORECASE)
-_MAY_TRAIN = re.compile(r"(^|_)(train|fit)(_|$)|(run|one)_epoch", re.IGNORECASE)
-_OTHER_MODEL = re.compile(r"ema|averag|teacher|target|frozen|reference|swa", re.IGNORECASE)
+_TRAIN = pattern(r"^(set_)?train(ing)?(_mode)?$|^unfreeze", re.IGNORECASE)
+_MAY_TRAIN = pattern(r"(^|_)(train|fit)(_|$)|(run|one)_epoch", re.IGNORECASE)
+_OTHER_MODEL = pattern(r"ema|averag|teacher|target|frozen|reference|swa", re.IGNORECASE)
 
 
 class EvalWithoutTrain(Check[ast.Module]):

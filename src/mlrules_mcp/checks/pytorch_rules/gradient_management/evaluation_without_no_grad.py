@@ -14,10 +14,11 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluations import (
 from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import gradients_off
 from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient_sites
 from mlrules_mcp.findings import AddImport, Decorate, Edit, Finding, Fix, Span, WrapInWith
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
-_EVALUATION = re.compile(r"^_*(eval|evaluate|validate|validation|test|predict|infer|inference)(_|$)", re.IGNORECASE)
-_TRAINS = re.compile(r"^fit|optim|^train_|enable_grad", re.IGNORECASE)
+_EVALUATION = pattern(r"^_*(eval|evaluate|validate|validation|test|predict|infer|inference)(_|$)", re.IGNORECASE)
+_TRAINS = pattern(r"^fit|optim|^train_|enable_grad", re.IGNORECASE)
 
 
 class EvaluationWithoutNoGrad(Check[ast.Module]):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good
@@ -21,11 +20,12 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import (
 )
 from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import passed
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
 from mlrules_mcp.source.values import MODULE
 
-_IN_TRAINING_MODE = re.compile(
+_IN_TRAINING_MODE = pattern(
     r"^(torch\.nn|torchvision\.models|timm|segmentation_models_pytorch|monai\.networks\.nets)\.(?!.*pretrained$)"
 )
 

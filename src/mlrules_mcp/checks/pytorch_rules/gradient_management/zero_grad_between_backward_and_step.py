@@ -10,15 +10,16 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient
 from mlrules_mcp.checks.pytorch_rules.gradient_management._updates import Update, updates
 from mlrules_mcp.checks.pytorch_rules.gradient_management._zero_grad_between_backward_and_step_examples import EXAMPLES
 from mlrules_mcp.findings import Finding, InsertAfter, InsertBefore, RemoveStatement, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import FUNCTIONS, LOOPS
 
 # Any name but those of functions that are known to leave gradients alone.
-_UNKNOWN = re.compile(
+_UNKNOWN = pattern(
     r"^(?!.*(clip|unscale|norm|item|append|print|log|write|add_scalar|detach|sync|len|float))", re.IGNORECASE
 )
-_COMPUTES_GRADIENTS = re.compile(r"backward|train|update|optimi|closure|learn|fit", re.IGNORECASE)
+_COMPUTES_GRADIENTS = pattern(r"backward|train|update|optimi|closure|learn|fit", re.IGNORECASE)
 
 
 class ZeroGradBetweenBackwardAndStep(Check[ast.Module]):

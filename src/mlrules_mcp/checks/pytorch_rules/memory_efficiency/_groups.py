@@ -6,12 +6,13 @@ import ast
 import re
 from dataclasses import dataclass
 
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function, Loop
 
-_ACCUMULATION = re.compile(r"accum|micro|grad_?acc", re.IGNORECASE)
-_LOADER = re.compile(r"loader|(^|\W|_)(batches|dl)\b", re.IGNORECASE)
-_ENDLESS = re.compile(r"cycle|count\(|infinite|islice|repeat")
+_ACCUMULATION = pattern(r"accum|micro|grad_?acc", re.IGNORECASE)
+_LOADER = pattern(r"loader|(^|\W|_)(batches|dl)\b", re.IGNORECASE)
+_ENDLESS = pattern(r"cycle|count\(|infinite|islice|repeat")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from mlrules_mcp.checks._losses import backpropagated, sources
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.pytorch_rules.memory_efficiency._groups import Group, accumulated_group
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 
-_DIVIDES_ITSELF = re.compile(r"accelerator|engine", re.IGNORECASE)
+_DIVIDES_ITSELF = pattern(r"accelerator|engine", re.IGNORECASE)
 
 
 class AccumulationUnscaled(Check[ast.Call]):

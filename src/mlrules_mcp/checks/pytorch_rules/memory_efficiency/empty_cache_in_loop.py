@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.findings import Finding, Fix, RemoveStatement, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import STEP_METHODS
 from mlrules_mcp.source.values import MODULE
 
-_LOADER = re.compile(r"loader|(^|_|\.)(batches|dl)\b", re.IGNORECASE)
-_ABOUT_THE_DEVICE = re.compile(r"cuda|gpu|mps|xpu|npu|device|accelerator|is_available")
+_LOADER = pattern(r"loader|(^|_|\.)(batches|dl)\b", re.IGNORECASE)
+_ABOUT_THE_DEVICE = pattern(r"cuda|gpu|mps|xpu|npu|device|accelerator|is_available")
 
 
 class EmptyCacheInLoop(Check[ast.Call]):

@@ -9,9 +9,10 @@ from mlrules_mcp.checks._losses import Losses, carrying_parts, losses
 from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.checks.check import Bad, Check, Good, safe
 from mlrules_mcp.findings import Finding, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
-_FROZEN = re.compile(r"teacher|ema|target|(^|_)(ref|old)(_|$)|frozen|pretrain|vgg|expert|lpips", re.IGNORECASE)
+_FROZEN = pattern(r"teacher|ema|target|(^|_)(ref|old)(_|$)|frozen|pretrain|vgg|expert|lpips", re.IGNORECASE)
 
 
 class OutputsKeptWithGraph(Check[ast.Module]):

@@ -6,12 +6,13 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.tree import LOOPS, Loop
 
-_DEVICE = re.compile(r"dev|gpu|cuda|mps|xpu", re.IGNORECASE)
-_SAMPLES = re.compile(r"loader|sampler|choice|permutation", re.IGNORECASE)
+_DEVICE = pattern(r"dev|gpu|cuda|mps|xpu", re.IGNORECASE)
+_SAMPLES = pattern(r"loader|sampler|choice|permutation", re.IGNORECASE)
 _SYNTHETIC = frozenset(
     f"torch.{name}" for name in "arange empty eye full linspace normal ones rand randint randn randperm zeros".split()
 )
