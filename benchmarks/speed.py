@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import random
 import statistics
 import subprocess
@@ -43,6 +44,8 @@ def add(a: int, b: int) -> int:
     return a + b
 server.run("stdio")
 """
+# As for a user: Python keeps what it has compiled.
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 CONSOLE = Console()
 
 
@@ -146,7 +149,7 @@ def _interleaved(first: Callable[[], float], second: Callable[[], float]) -> tup
 
 def _wall_time(command: list[str]) -> float:
     start = time.perf_counter()
-    subprocess.run(command, capture_output=True, check=False)
+    subprocess.run(command, capture_output=True, check=False, env=ENVIRONMENT)
     return time.perf_counter() - start
 
 
@@ -159,7 +162,12 @@ def _time_to_tools(command: list[str]) -> float:
     ]
     start = time.perf_counter()
     with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=ENVIRONMENT,
     ) as server:
         assert server.stdin is not None
         assert server.stdout is not None
