@@ -161,9 +161,9 @@ def _earlier(statement: ast.stmt, module: Module) -> Iterator[ast.stmt]:
             break
         child = parent
     if isinstance(parent, (*FUNCTIONS, *LOOPS)):
-        for statement in (each for tail in reversed(tails) for each in reversed(tail)):
-            if isinstance(parent, LOOPS) or not isinstance(statement, LOOPS):
-                yield statement
+        for later in (each for tail in reversed(tails) for each in reversed(tail)):
+            if isinstance(parent, LOOPS) or not isinstance(later, LOOPS):
+                yield later
 
 
 def _is_alone(update: Update, others: list[Update], module: Module) -> bool:
