@@ -6,11 +6,13 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
+from mlrules_mcp.checks._models import runs_model
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.scopes import Binding
-from mlrules_mcp.source.tree import Function
+from mlrules_mcp.source.tree import Function, code_of
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 # Methods and functions whose result has its gradients from what they are called on.
@@ -23,8 +25,8 @@ _DIFFERENTIABLE_FUNCTIONS = frozenset(
     | {f"torch.nn.functional.{name}" for name in "softmax log_softmax relu sigmoid tanh".split()}
     | {"builtins.sum"}
 )
-_LOSS_NAME = re.compile(r"loss|err|cost|kld?(_|$)|nll|bce|mse|penalty|elbo", re.IGNORECASE)
-_TENSOR_NAME = re.compile(r"loss|err|cost|obj|nll|bce|mse|kl|total|out|pred|logit|score|^[a-z]\d?$", re.IGNORECASE)
+_LOSS_NAME = pattern(r"loss|err|cost|kld?(_|$)|nll|bce|mse|penalty|elbo", re.IGNORECASE)
+_TENSOR_NAME = pattern(r"loss|err|cost|obj|nll|bce|mse|kl|total|out|pred|logit|score|^[a-z]\d?$", re.IGNORECASE)
 _MOST_STEPS = 3000
 
 
@@ -107,7 +109,7 @@ class Losses:
                             if binding.kind != "unpacking":
                                 self._add(binding.value)
                 case ast.Attribute():
-                    text = ast.unparse(part)
+                    text = code_of(part)
                     if text not in self._attributes:
                         self._attributes.add(text)
                         for origin in self._module.origins(part):
@@ -147,19 +149,43 @@ class Losses:
             case ast.Name():
                 bindings = self._module.reaching(part)
                 held = [b for b in bindings if not isinstance(b.value, ast.Constant)]
-                return bool(held) and all(b in self._bindings or self._made_by_a_step(b) for b in held)
+                return bool(held) and all(b in self._bindings or self._holds_loss(b) for b in held)
             case ast.Attribute():
-                return ast.unparse(part) in self._attributes
+                return code_of(part) in self._attributes
             case ast.Call():
-                return self._gives_loss(part, None)
+                return self._gives_loss(part, None) or self._computes_loss(part)
         return False
 
-    def _made_by_a_step(self, binding: Binding) -> bool:
+    def _holds_loss(self, binding: Binding) -> bool:
+        """Whether a binding binds what a step of training, or the loss function, returns beside or as the loss."""
         if not isinstance(binding.value, ast.Call):
             return False
-        if binding.kind == "unpacking" and binding.index is None:
+        if binding.kind == "unpacking" and binding.index is not None:
+            beside_a_loss = bool(_LOSS_NAME.search(binding.name)) and any(
+                other.value is binding.value for other in self._bindings
+            )
+            if beside_a_loss and self._returns_graph(binding.value, binding.index):
+                return True
+            return self._gives_loss(binding.value, binding.index)
+        return binding.kind == "assignment" and self._gives_loss(binding.value, None)
+
+    def _returns_graph(self, call: ast.Call, index: int) -> bool:
+        """Whether a part of what a local function returns is seen to be computed without being detached."""
+        function = self._module.local_function(call)
+        parts = [_element(value, index) for value in _returns(self._module, function)] if function else []
+        return bool(parts) and all(
+            part is not None and any(isinstance(each, ast.Name) for each in carrying_parts(self._module, part))
+            for part in parts
+        )
+
+    def _computes_loss(self, call: ast.Call) -> bool:
+        """Whether a call calls the function that the loss is computed by on what a model returns."""
+        values = [binding.value for binding in self._bindings if isinstance(binding.value, ast.Call)]
+        callee = code_of(call.func)
+        if runs_model(self._module, call) or not any(code_of(value.func) == callee for value in values):
             return False
-        return binding.kind in ("assignment", "unpacking") and self._gives_loss(binding.value, binding.index)
+        inputs = [origin for arg in call.args for origin in self._module.origins(arg)]
+        return any(runs_model(self._module, value) for value in inputs)
 
     def _gives_loss(self, call: ast.Call, index: int | None) -> bool:
         """Whether a call runs a function of this module that backpropagates a loss and then returns it, graph and all.

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
-import re
 
+from mlrules_mcp.checks._callers import origins_through_calls
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.values import MODULE
 
-_MODEL_NAME = re.compile(
+_MODEL_NAME = pattern(
     r"(?i:(^|_)(model|net|network|classifier|regressor|encoder|decoder|generator|discriminator|critic|actor|policy|"
     r"backbone|unet|resnet|vae|autoencoder|lstm|gru|rnn|cnn|mlp|transformer|seq2seq|gpt|bert)\d?$)|"
     r"^(net_?)?[GD](_\w+)?$|[a-z](Net|Model|Network)$"
 )
+_LOSS_NAME = pattern(r"(?i:loss|criterion|criteria)")
 # Libraries whose models are no nn.Modules.
 _OTHER_PACKAGES = frozenset(
     "MNN builtins catboost cv2 flax jax keras lightgbm mxnet numpy onnxruntime openvino paddle sklearn statsmodels "
@@ -47,7 +49,8 @@ def _is_something_else(module: Module, expression: ast.expr) -> bool:
         kinds = {binding.kind for binding in module.bindings_in_scope(expression)}
         if kinds & {"definition", "import"}:
             return True
-    return any(isinstance(o, ast.Call) and _makes_something_else(module, o) for o in module.origins(expression))
+    origins = origins_through_calls(module, expression)
+    return any(isinstance(origin, ast.Call) and _makes_something_else(module, origin) for origin in origins)
 
 
 def _makes_something_else(module: Module, call: ast.Call) -> bool:
@@ -58,11 +61,18 @@ def _makes_something_else(module: Module, call: ast.Call) -> bool:
     return cls is not None and not any(ast.unparse(base) != "object" for base in cls.bases)
 
 
-def runs_model(module: Module, expression: ast.expr | None) -> bool:
-    """Whether an expression is a call that runs a model: `model(x)`, `self.net(x)`, `self(x)` in a module."""
+def runs_model(module: Module, expression: ast.AST | None) -> bool:
+    """Whether an expression is a call that runs a model, and no loss: `model(x)`, `self.net(x)`, `self(x)`."""
     match expression:
         case ast.Call(func=ast.Attribute(value=base, attr="forward")):
             return is_model(module, base)
         case ast.Call(func=func):
-            return is_model(module, func)
+            return is_model(module, func) and not _is_loss_function(module, func)
     return False
+
+
+def _is_loss_function(module: Module, callee: ast.expr) -> bool:
+    if _LOSS_NAME.search(last_name(callee) or ""):
+        return True
+    made = [origin for origin in module.origins(callee) if isinstance(origin, ast.Call)]
+    return any((module.qualified_name(call.func) or "").endswith("Loss") for call in made)

@@ -163,8 +163,11 @@ class ForwardCalledDirectly(Check[ast.Call]):
                 def forward(self, x):
                     return x @ self.weight
 
+            def evaluate(net, x):
+                return net.forward(x)
+
             model = Perceptron()
-            output = model.forward(x)
+            output = model.forward(x) + evaluate(model, x)
             """,
             why="a class of one's own that can't be called",
         ),

@@ -180,6 +180,59 @@ class LossKeptWithGraph(Check[ast.Module]):
                         running_loss += loss.detach()
             """,
         ),
+        Bad(
+            """
+            criterion = torch.nn.MSELoss()
+
+            def detection_losses(output, boxes):
+                class_loss, box_loss = output.split(1)
+                return class_loss + box_loss, class_loss, box_loss
+
+            for images, boxes in loader:
+                loss, class_loss, box_loss = detection_losses(model(images), boxes)
+                loss.backward()
+                optimizer.step()
+                «total_class_loss += class_loss»
+                loss = criterion(model(images), boxes)
+                loss.backward()
+                predicted = model(images)
+                «losses.append(criterion(predicted, boxes).mean())»
+            """,
+            safe_fix="""
+            criterion = torch.nn.MSELoss()
+
+            def detection_losses(output, boxes):
+                class_loss, box_loss = output.split(1)
+                return class_loss + box_loss, class_loss, box_loss
+
+            for images, boxes in loader:
+                loss, class_loss, box_loss = detection_losses(model(images), boxes)
+                loss.backward()
+                optimizer.step()
+                total_class_loss += class_loss.detach()
+                loss = criterion(model(images), boxes)
+                loss.backward()
+                predicted = model(images)
+                losses.append(criterion(predicted, boxes).detach().mean())
+            """,
+        ),
+        Good(
+            """
+            def losses_of(outputs, targets):
+                loss = criterion(outputs, targets)
+                return loss, loss.item()
+
+            for inputs, targets in loader:
+                loss, loss_value = losses_of(model(inputs), targets)
+                loss.backward()
+                optimizer.step()
+                total += loss_value
+                loss, loss_items = compute_loss(model(inputs), targets)
+                loss.backward()
+                mean_loss = (mean_loss * i + loss_items) / (i + 1)
+            """,
+            why="a number beside the loss, and what may be one",
+        ),
         Good(
             """
             for inputs, targets in loader:
