@@ -272,9 +272,9 @@ class ClipWithoutUnscale(Check[ast.Call]):
         if scaled is not None and not _is_unscaled(module, node):
             scaler = ast.unparse(scaled.func.value) if isinstance(scaled.func, ast.Attribute) else ""
             optimizer = ast.unparse(scaled.args[0])
-            message = _SCALED.format(scaler=scaler, optimizer=optimizer)
+            unscaled = _SCALED.format(scaler=scaler, optimizer=optimizer)
             fix = _unscale_first(module, node, scaled, f"{scaler}.unscale_({optimizer})")
-            yield self.finding(module, node, message, fix=fix)
+            yield self.finding(module, node, unscaled, fix=fix)
         elif message := _wrong_time(module, node, region):
             yield self.finding(module, node, message)
 
