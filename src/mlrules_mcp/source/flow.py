@@ -38,8 +38,10 @@ class Flow(Scopes):
 
     def _find_reaching(self, name: ast.Name) -> list[Binding]:
         bindings = self.bindings_in_scope(name)
-        if len(bindings) <= 1 or bindings[0].scope is not self._outside_comprehensions(self.scope(name)):
+        if len(bindings) <= 1:
             return bindings
+        if bindings[0].scope is not self._outside_comprehensions(self.scope(name)):
+            return bindings[-_MOST_REACHING:]
         towards_use = self._path(name)
         earlier = bisect_right(bindings, start(name), key=lambda binding: binding.end)
         loops = self.enclosing_loops(name)

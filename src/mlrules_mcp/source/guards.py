@@ -35,6 +35,7 @@ class Guards(Values):
         """
         child = node
         for ancestor in self.ancestors(node):
+            self._look()
             if isinstance(child, ast.stmt):
                 yield from self._earlier_exits(ancestor, child)
             match ancestor:

@@ -122,6 +122,7 @@ class Scopes(Tree):
         """All bindings of the variable that a name refers to, wherever in its scope; empty if it is not bound here."""
         if name.id not in self._binders:
             return []
+        self._look()
         scopes = self._bindings_by_scope(name.id)
         scope: Scope = self._binding_scope(name, name.id)
         innermost = scope

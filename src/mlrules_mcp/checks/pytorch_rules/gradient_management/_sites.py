@@ -85,7 +85,7 @@ class _Mentions:
                     yield attribute
         else:
             for name in self._names[function.name]:
-                if any(binding.node is function for binding in self._module.bindings_in_scope(name)):
+                if any(binding.node is function for binding in self._module.reaching(name)):
                     yield name
 
     def _may_be(self, attribute: ast.Attribute, function: Function, cls: ast.ClassDef) -> bool:
