@@ -14,7 +14,9 @@ from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 # Hooks that every process runs once an epoch or once a run.
-_ONCE = pattern(r"^on_(train|validation|test|predict|fit)_(epoch_)?(start|end)$|^on_(save_checkpoint|exception)$")
+_ONCE = pattern(
+    r"^on_(train|validation|test|predict|fit)_(epoch_)?(start|end)$|^on_(save_checkpoint|exception)$|^[a-z]+_epoch_end$"
+)
 _METHODS = frozenset(
     "to_csv to_json to_parquet to_pickle to_excel to_feather savefig save_pretrained write_text write_bytes".split()
 )
@@ -70,6 +72,9 @@ class WriteOnEveryRank(Check[ast.ClassDef]):
                 def on_validation_epoch_end(self):
                     «torch.save(self.outputs, "outputs.pt")»
                     self.outputs.clear()
+
+                def test_epoch_end(self, outputs):
+                    «torch.save(outputs, self.path)»
             """
         ),
         Bad(

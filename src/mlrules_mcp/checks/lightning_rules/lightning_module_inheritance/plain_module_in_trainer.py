@@ -24,7 +24,8 @@ class PlainModuleInTrainer(Check[ast.Module]):
     The Trainer takes a LightningModule only, and raises a TypeError for anything else.
 
     ## Do not flag
-    Models made elsewhere, classes with a base in another file, trainers of other libraries, tests.
+    Models made elsewhere, classes with a base in another file or with a `training_step`
+    (`step-methods-outside-lightning-module` speaks of them), trainers of other libraries, tests.
 
     ## Fix safety
     No fix: the loss and the optimizer have to come into the module.
@@ -74,10 +75,15 @@ class PlainModuleInTrainer(Check[ast.Module]):
             class Other(Wrapper, nn.Module):
                 pass
 
+            class Steps(nn.Module):
+                def training_step(self, batch, batch_idx):
+                    return self.loss(batch)
+
             trainer = L.Trainer()
             trainer.fit(Classifier(nn.Linear(4, 2)), loader)
             trainer.fit(Net(), loader)
             trainer.fit(Other(), loader)
+            trainer.fit(Steps(), loader)
             trainer.test(torch.compile(Classifier(Net())), loader)
             """
         ),
@@ -111,6 +117,8 @@ def _is_plain(module: Module, origin: ast.expr) -> bool:
     if not isinstance(origin, ast.Call):
         return False
     cls = module.local_class(origin.func)
+    if cls is not None and module.method(cls, "training_step") is not None:
+        return False  # `step-methods-outside-lightning-module` speaks of the class
     if cls is None:
         name = module.qualified_name(origin.func) or ""
         return name.startswith("torch.nn.") and is_library_subclass(name, MODULE)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._lightning import LIGHTNING, STEPS
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.lightning_rules._classes import is_abstract, is_test, lightning_module_name, uses_fabric
+from mlrules_mcp.checks.lightning_rules._trainers import fits, local_class_of
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.values import MODULE
@@ -18,7 +19,7 @@ class StepMethodsOutsideLightningModule(Check[ast.ClassDef]):
 
     ## What it does
     Finds classes with `training_step` and `configure_optimizers` (or another step) that inherit from `nn.Module` or
-    from nothing, in a file that imports Lightning.
+    from nothing, in a file that imports Lightning; one with `training_step` alone where the file passes it to `fit`.
 
     ## Why it matters
     The Trainer takes a LightningModule only: `fit` raises a TypeError. Without the base class there is no `self.log`,
@@ -97,6 +98,28 @@ class StepMethodsOutsideLightningModule(Check[ast.ClassDef]):
                     return optimizer(self.net.parameters())
             """
         ),
+        Bad(
+            """
+            import lightning as L
+            from torch import nn
+
+            class Classifier(«nn.Module»):
+                def training_step(self, batch, batch_idx):
+                    return self.loss(batch)
+
+            L.Trainer().fit(Classifier(), loader)
+            """,
+            suggested_fix="""
+            import lightning as L
+            from torch import nn
+
+            class Classifier(L.LightningModule):
+                def training_step(self, batch, batch_idx):
+                    return self.loss(batch)
+
+            L.Trainer().fit(Classifier(), loader)
+            """,
+        ),
         Good(
             """
             import lightning as L
@@ -153,8 +176,8 @@ class StepMethodsOutsideLightningModule(Check[ast.ClassDef]):
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         if (
-            len(_METHODS & {method.name for method in module.methods(node)}) < 2
-            or module.method(node, "training_step") is None
+            module.method(node, "training_step") is None
+            or not (_has_other_steps(module, node) or _is_fitted(module, node))
             or any(module.qualified_name(base) not in (MODULE, "builtins.object") for base in node.bases)
             or is_abstract(module, node)
             or uses_fabric(module)
@@ -169,6 +192,14 @@ class StepMethodsOutsideLightningModule(Check[ast.ClassDef]):
             "Inherit from `LightningModule`.",
             fix=_as_lightning_module(module, base),
         )
+
+
+def _has_other_steps(module: Module, cls: ast.ClassDef) -> bool:
+    return len(_METHODS & {method.name for method in module.methods(cls)}) > 1
+
+
+def _is_fitted(module: Module, cls: ast.ClassDef) -> bool:
+    return any(local_class_of(module, fit.model) is cls for fit in fits(module))
 
 
 def _as_lightning_module(module: Module, base: ast.expr | None) -> Fix | None:

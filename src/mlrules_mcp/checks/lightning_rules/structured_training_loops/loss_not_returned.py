@@ -142,6 +142,18 @@ class LossNotReturned(Check[ast.ClassDef]):
                 def configure_optimizers(self):
                     return optimizer(self.parameters())
 
+                def training_step(self, batch, batch_idx):
+                    return «dict(train_loss=self.loss(batch))»
+            """
+        ),
+        Bad(
+            """
+            import pytorch_lightning as pl
+
+            class Classifier(pl.LightningModule):
+                def configure_optimizers(self):
+                    return optimizer(self.parameters())
+
                 def «training_step»(self, batch, batch_idx):
                     self.shared_step(batch, "train")
 
@@ -269,16 +281,23 @@ def _problems(module: Module, value: ast.expr) -> Iterator[tuple[str, ast.expr]]
             )
         case ast.Dict(keys=keys, values=values) if None not in keys:
             loss = [each for key, each in zip(keys, values, strict=True) if _is_loss_key(key)]
-            if not loss:
-                yield (
-                    'A dictionary without the key "loss" raises a MisconfigurationException at the first step. '
-                    'Put the loss to optimize under "loss".',
-                    value,
-                )
-            for each in loss:
-                yield from _problems_of_loss(module, each)
+            yield from _problems_of_dictionary(module, value, loss)
+        case ast.Call(args=[], keywords=keywords) if module.is_call_to(value, "builtins.dict"):
+            loss = [each.value for each in keywords if each.arg in ("loss", None)]
+            yield from _problems_of_dictionary(module, value, loss)
         case _:
             yield from _problems_of_loss(module, value)
+
+
+def _problems_of_dictionary(module: Module, value: ast.expr, loss: list[ast.expr]) -> Iterator[tuple[str, ast.expr]]:
+    if not loss:
+        yield (
+            'A dictionary without the key "loss" raises a MisconfigurationException at the first step. '
+            'Put the loss to optimize under "loss".',
+            value,
+        )
+    for each in loss:
+        yield from _problems_of_loss(module, each)
 
 
 def _is_loss_key(key: ast.expr | None) -> bool:
