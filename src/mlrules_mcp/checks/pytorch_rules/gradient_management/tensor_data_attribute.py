@@ -46,7 +46,7 @@ class TensorDataAttribute(Check[ast.Module]):
     ## What it does
     Finds `.data` of parameters, model outputs, losses and other tensors. It is an error in a training step or a
     `forward`, where it changes what a backward pass may need, or where something goes on to share its memory;
-    initialisation and everything else is advice.
+    initialisation, updates by a tensor's own gradient and everything else are advice.
 
     ## Why it matters
     `.data` gives the memory of a tensor without its history and without its version counter. PyTorch raises an error
@@ -77,6 +77,7 @@ class TensorDataAttribute(Check[ast.Module]):
                     «p.data».add_(p.grad, alpha=-lr)
                     ‹p.data› -= lr * p.grad.data
             """,
+            advice=True,
             suggested_fix="""
             import torch
 
@@ -270,10 +271,18 @@ def _problem(module: Module, attribute: ast.Attribute) -> tuple[str, bool] | Non
     if not in_training(module, attribute):
         quiet = not written or of_a_gradient or module.under_no_grad(attribute)
         return None if quiet else (_HARMLESS_WRITE, True)
-    matters = may_need_gradients(module, attribute.value) if written else is_shared(module, attribute)
+    if written:
+        matters = may_need_gradients(module, attribute.value) and not _is_own_update(module, attribute)
+    else:
+        matters = is_shared(module, attribute)
     if matters and not of_a_gradient:
         return (_WRITE if written else _READ), False
     return (_HARMLESS_WRITE if written else _HARMLESS_READ), True
+
+
+def _is_own_update(module: Module, attribute: ast.Attribute) -> bool:
+    """Whether a write follows the tensor's own gradient: it comes after the backward pass that it could harm."""
+    return f"{ast.unparse(attribute.value)}.grad" in ast.unparse(module.statement(attribute))
 
 
 def _fix(module: Module, statement: ast.stmt, attributes: list[ast.Attribute]) -> Fix | None:
