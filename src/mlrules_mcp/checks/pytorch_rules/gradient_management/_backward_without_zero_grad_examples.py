@@ -8,6 +8,7 @@ EXAMPLES = (
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for epoch in range(10):
             for images, labels in loader:
+                adjust_learning_rate(optimizer, epoch)
                 loss = criterion(model(images), labels)
                 «loss.backward()»
                 optimizer.step()
@@ -16,6 +17,7 @@ EXAMPLES = (
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         for epoch in range(10):
             for images, labels in loader:
+                adjust_learning_rate(optimizer, epoch)
                 loss = criterion(model(images), labels)
                 optimizer.zero_grad()
                 loss.backward()
@@ -166,6 +168,21 @@ EXAMPLES = (
                 w.grad = None
         """,
     ),
+    Bad(
+        """
+        while not converged:
+            «loss(model(x), y).backward()»
+            for p in model.parameters():
+                p.data.add_(p.grad, alpha=-0.1)
+        """,
+        suggested_fix="""
+        while not converged:
+            loss(model(x), y).backward()
+            for p in model.parameters():
+                p.data.add_(p.grad, alpha=-0.1)
+                p.grad = None
+        """,
+    ),
     Good(
         """
         for i, batch in enumerate(loader):
@@ -253,8 +270,16 @@ EXAMPLES = (
             for loss, optimizer in zip(losses(batch), optimizers):
                 loss.backward()
                 optimizer.step()
+
+        encoder_optimizer = torch.optim.Adam(model.encoder.parameters())
+        model_optimizer = torch.optim.Adam(model.parameters())
+        for batch in loader:
+            model_optimizer.zero_grad()
+            model(batch).backward()
+            encoder_optimizer.step()
+            model_optimizer.step()
         """,
-        "The last loop steps another optimizer each turn.",
+        "The second loop steps another optimizer each turn; in the last, one optimizer clears the gradients for both.",
     ),
     Good(
         """

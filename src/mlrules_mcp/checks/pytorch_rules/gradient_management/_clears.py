@@ -43,8 +43,6 @@ def _is_new_optimizer(assign: ast.Assign, module: Module) -> bool:
 
 def _is_another(optimizer: ast.expr, update: Update, module: Module) -> bool:
     """Whether an optimizer is seen to have none of the parameters of the one that is stepped."""
-    if update.by_hand or ast.unparse(optimizer) == ast.unparse(update.target):
-        return False
     ours, theirs = owners(update.target, module), owners(optimizer, module)
     return bool(ours and theirs) and not any(
         f"{one}.".startswith(f"{other}.") or f"{other}.".startswith(f"{one}.") for one in ours for other in theirs
@@ -74,16 +72,16 @@ def cleared(region: ast.AST, update: Update, clear_sites: list[ast.AST], module:
     Args:
         clear_sites: the sites (see `sites`) of what clears the gradients of the update (see `clears`).
     """
-    if update.by_hand and _is_bound_in(region, update.target, module):
+    if inside(region, clear_sites, module):
         return True
-    return inside(region, clear_sites, module) or _may_clear(region, update, module)
+    return _is_bound_in(region, update.target, module) if update.by_hand else _may_clear(region, update, module)
 
 
 def _is_bound_in(region: ast.AST, target: ast.expr, module: Module) -> bool:
     """Whether each turn of a loop has a new tensor."""
     roots = [name for name in ast.walk(target) if isinstance(name, ast.Name)]
     return any(
-        binding.kind != "augmented" and module.is_inside(binding.node, region)
+        binding.kind in {"assignment", "unpacking"} and module.is_inside(binding.node, region)
         for root in roots
         for binding in module.bindings_in_scope(root)
     )

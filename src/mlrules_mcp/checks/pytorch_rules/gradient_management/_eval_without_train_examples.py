@@ -218,6 +218,54 @@ EXAMPLES = (
     ),
     Good(
         """
+        import torch
+        from training import train_one_epoch
+
+        def test(model, loader):
+            model.eval()
+            with torch.no_grad():
+                return [model(x) for x in loader]
+
+        for epoch in range(10):
+            train_one_epoch(model)
+            finetune(model).backward()
+            optimizer.step()
+            test(model, loader)
+
+        for epoch in range(10):
+            model.training = True
+            finetune(model(x)).backward()
+            optimizer.step()
+            test(model, loader)
+        """,
+        "An unseen function may switch back.",
+    ),
+    Good(
+        """
+        def saliency(model, x):
+            model.eval()
+            scores = evaluate(model, x)
+            scores.max().backward()
+            return x.grad
+
+        for x in images:
+            model.zero_grad()
+            maps.append(saliency(model, x))
+        """,
+        "Gradients are computed, but nothing is trained.",
+    ),
+    Good(
+        """
+        for x in loader:
+            vgg.eval()
+            with torch.no_grad():
+                target = vgg(x)
+            criterion(student(x), target).backward()
+            optimizer.step()
+        """
+    ),
+    Good(
+        """
         for step in range(1000):
             criterion(model(x), y).backward()
             optimizer.step()

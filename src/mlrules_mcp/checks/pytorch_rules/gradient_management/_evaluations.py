@@ -19,7 +19,7 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._sites import gradient
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
-from mlrules_mcp.source.tree import LOOPS, Function
+from mlrules_mcp.source.tree import FUNCTIONS, LOOPS, Function
 
 _TEST_FILE = pattern(r"(^|/)(tests?|testing)/|(^|/)test_\w+\.py$|_test\.py$|conftest")
 _HELD_OUT = pattern(
@@ -130,6 +130,8 @@ def evaluating(switch: Switch, module: Module) -> Iterator[ast.stmt]:
     while True:
         block, parent = module.block(child), module.parent(child)
         for statement in block[block.index(child) + 1 :]:
+            if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+                continue
             for node in module.walk(statement):
                 if isinstance(node, ast.Call) and re.search("^(train|fit)", last_name(node.func) or ""):
                     return

@@ -23,7 +23,7 @@ _DEPENDS_ON_MODE = pattern(r"drop_?(out|path)|batch_?norm|instance_?norm|^traini
 # Switches gradients off itself.
 _PIPELINE = "transformers.pipeline"
 _RUNS = frozenset({"forward", "encode", "decode", "forward_features", "extract_features"})
-_CALLED_ON_MODELS = ("eval", "train", "parameters", "named_parameters", "state_dict", "load_state_dict", "zero_grad")
+CALLED_ON_MODELS = ("eval", "train", "parameters", "named_parameters", "state_dict", "load_state_dict", "zero_grad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,7 @@ def _assigned(call: ast.expr, module: Module) -> ast.expr | None:
 def models(module: Module) -> frozenset[str]:
     """The texts of what is used as a model: its parameters, state or mode are asked for."""
     return frozenset(
-        ast.unparse(call.func.value)
-        for call in module.calls(*_CALLED_ON_MODELS)
-        if isinstance(call.func, ast.Attribute)
+        ast.unparse(call.func.value) for call in module.calls(*CALLED_ON_MODELS) if isinstance(call.func, ast.Attribute)
     )
 
 

@@ -167,10 +167,10 @@ EXAMPLES = (
 
         for real in loader:
             d_loss(real).backward()
-            optimizer_d.step()
             optimizer_g.zero_grad()
             generator_loss(real, model)
             optimizer_g.step()
+            optimizer_d.step()
         """,
         "A function from elsewhere may compute the gradients.",
     ),
@@ -208,8 +208,23 @@ EXAMPLES = (
             if i % 5 == 0:
                 g_loss(real).backward()
                 optimizer_g.step()
+                optimizer_g.zero_grad()
+
+        for i, batch in enumerate(loader):
+            optimizer.zero_grad()
+            if i % 5 == 0:
+                loss(batch).backward()
+                optimizer.step()
+
+        for i, batch in enumerate(loader):
+            head_optimizer.zero_grad()
+            body_optimizer.zero_grad()
+            loss(batch).backward()
+            head_optimizer.step()
+            if i % 5 == 0:
+                body_optimizer.step()
         """,
-        "The gradients of the generator are computed under the condition too.",
+        "No gradients are meant to add up.",
     ),
     Good(
         """

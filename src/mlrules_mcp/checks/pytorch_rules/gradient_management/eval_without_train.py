@@ -14,6 +14,7 @@ from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluations import (
     identifier,
 )
 from mlrules_mcp.checks.pytorch_rules.gradient_management._modes import (
+    CALLED_ON_MODELS,
     Switch,
     depends_on_mode,
     gradients_off,
@@ -121,7 +122,11 @@ def _trained_models(module: Module) -> frozenset[str]:
         around = module.enclosing_loop(backward) or function or module.tree
         calls = [call for call in module.walk(around) if isinstance(call, ast.Call) and not module.under_no_grad(call)]
         called = {last_name(call.func) for call in calls}
-        called |= {last_name(call.func.value) for call in calls if isinstance(call.func, ast.Attribute)}
+        called |= {
+            last_name(call.func.value)
+            for call in calls
+            if isinstance(call.func, ast.Attribute) and call.func.attr not in CALLED_ON_MODELS
+        }
         if function is not None:
             called |= {last_name(value) for name in called if name for value in passed(module, function, name)}
         names.update(name for name in called if name)

@@ -193,7 +193,7 @@ def _every_nth(step: ast.AST, module: Module) -> ast.If | None:
     loop = module.enclosing_loop(step)
     child = step
     for ancestor in module.ancestors(step):
-        if isinstance(ancestor, ast.If) and child in ancestor.body and not ancestor.orelse and _counts(ancestor.test):
+        if isinstance(ancestor, ast.If) and child in ancestor.body and _counts(ancestor.test):
             return ancestor if module.parent(ancestor) is loop else None
         child = ancestor
     return None

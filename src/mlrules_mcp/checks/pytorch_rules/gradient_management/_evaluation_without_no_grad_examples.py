@@ -1,0 +1,467 @@
+"""What evaluation-without-no-grad finds and what it leaves alone."""
+
+from mlrules_mcp.checks.check import Bad, Good
+
+EXAMPLES = (
+    Bad(
+        """
+        import torch
+
+        def evaluate(model, loader):
+            model.eval()
+            correct = 0
+            for images, labels in loader:
+                correct += («model(images)».argmax(1) == labels).sum().item()
+            return correct / len(loader.dataset)
+        """,
+        suggested_fix="""
+        import torch
+
+        @torch.no_grad()
+        def evaluate(model, loader):
+            model.eval()
+            correct = 0
+            for images, labels in loader:
+                correct += (model(images).argmax(1) == labels).sum().item()
+            return correct / len(loader.dataset)
+        """,
+    ),
+    Bad(
+        """
+        from torch import nn
+
+        class Trainer:
+            def fit(self, epochs):
+                for epoch in range(epochs):
+                    self.net.train()
+                    for x, y in self.train_loader:
+                        self.optimizer.zero_grad()
+                        self.loss(self.net(x), y).backward()
+                        self.optimizer.step()
+                    self.net.eval()
+                    total = 0.0
+                    for x, y in self.val_loader:
+                        total += self.loss(«self.net(x)», y).item()
+        """,
+        suggested_fix="""
+        from torch import nn
+        import torch
+
+        class Trainer:
+            def fit(self, epochs):
+                for epoch in range(epochs):
+                    self.net.train()
+                    for x, y in self.train_loader:
+                        self.optimizer.zero_grad()
+                        self.loss(self.net(x), y).backward()
+                        self.optimizer.step()
+                    self.net.eval()
+                    total = 0.0
+                    with torch.no_grad():
+                        for x, y in self.val_loader:
+                            total += self.loss(self.net(x), y).item()
+        """,
+    ),
+    Bad(
+        """
+        for epoch in range(10):
+            train(model, train_dl)
+            losses = []
+            for batch in tqdm(valid_dl):
+                losses.append(criterion(«model(batch)»))
+        """,
+        suggested_fix="""
+        for epoch in range(10):
+            train(model, train_dl)
+            losses = []
+            with torch.no_grad():
+                for batch in tqdm(valid_dl):
+                    losses.append(criterion(model(batch)))
+        """,
+    ),
+    Bad(
+        """
+        import torch
+
+        model = torch.load("model.pt", weights_only=False).eval()
+        output = «model(image)»
+        torch.save(output, "output.pt")
+        """,
+        suggested_fix="""
+        import torch
+
+        model = torch.load("model.pt", weights_only=False).eval()
+        with torch.no_grad():
+            output = model(image)
+        torch.save(output, "output.pt")
+        """,
+    ),
+    Bad(
+        """
+        class Predictor:
+            def __init__(self, path):
+                self.model = load(path)
+                self.model.eval()
+
+            def predict(self, image):
+                scores = «self.model(image[None])»
+                return scores.argmax().item()
+        """,
+        suggested_fix="""
+        class Predictor:
+            def __init__(self, path):
+                self.model = load(path)
+                self.model.eval()
+
+            @torch.no_grad()
+            def predict(self, image):
+                scores = self.model(image[None])
+                return scores.argmax().item()
+        """,
+    ),
+    Bad(
+        """
+        net = torchvision.models.resnet18().eval()
+
+        def classify(image):
+            return «net(image)».argmax().item()
+        """,
+        suggested_fix="""
+        net = torchvision.models.resnet18().eval()
+
+        def classify(image):
+            with torch.no_grad():
+                return net(image).argmax().item()
+        """,
+    ),
+    Bad(
+        """
+        def train(epoch):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if not fast:
+                model.eval()
+                output = «model(x)»
+            print(accuracy(output).item())
+        """,
+        suggested_fix="""
+        def train(epoch):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+            if not fast:
+                model.eval()
+                with torch.no_grad():
+                    output = model(x)
+            print(accuracy(output).item())
+        """,
+    ),
+    Good(
+        """
+        @torch.inference_mode()
+        def evaluate(model, loader):
+            model.eval()
+            return [model(batch).argmax(1) for batch in loader]
+
+        def test(model, test_loader):
+            model.eval()
+            with torch.no_grad(), torch.autocast("cuda"):
+                for batch in test_loader:
+                    model(batch)
+        """
+    ),
+    Good(
+        """
+        def accuracy(loader):
+            model.eval()
+            return sum((model(x).argmax(1) == y).sum().item() for x, y in loader)
+
+        def report():
+            with torch.no_grad():
+                print(accuracy(val_loader))
+        """,
+        "The caller switches gradients off.",
+    ),
+    Good(
+        """
+        for phase in ["train", "val"]:
+            if phase == "train":
+                model.train()
+            else:
+                model.eval()
+            for x, y in loaders[phase]:
+                with torch.set_grad_enabled(phase == "train"):
+                    loss = criterion(model(x), y)
+                if phase == "train":
+                    loss.backward()
+        """
+    ),
+    Good(
+        """
+        def run_epoch(model, val_loader, training):
+            context = torch.enable_grad() if training else torch.no_grad()
+            model.train(training)
+            with context:
+                for batch in val_loader:
+                    model(batch)
+
+        def evaluate(model, test_loader):
+            model.eval()
+            with ExitStack() as stack:
+                stack.enter_context(torch.no_grad())
+                for batch in test_loader:
+                    model(batch)
+        """
+    ),
+    Good(
+        """
+        import torch
+
+        def prepare():
+            torch.set_grad_enabled(False)
+
+        def evaluate(model, test_loader):
+            model.eval()
+            for batch in test_loader:
+                print(model(batch).argmax(1))
+        """
+    ),
+    Good(
+        """
+        def saliency(model, image):
+            model.eval()
+            image.requires_grad_()
+            model(image).max().backward()
+            return image.grad
+
+        def attack(model, test_loader):
+            model.eval()
+            for x, y in test_loader:
+                x = x.requires_grad_()
+                grad, = torch.autograd.grad(criterion(model(x), y), x)
+                x = x + 0.01 * grad.sign()
+        """,
+        "The gradients of the input are wanted.",
+    ),
+    Good(
+        """
+        def distill(student, teacher, train_loader):
+            teacher.eval()
+            for x in train_loader:
+                loss = criterion(student(x), teacher(x))
+                loss.backward()
+                optimizer.step()
+        """,
+        "Gradients are computed here.",
+    ),
+    Good(
+        """
+        import lightning as L
+
+        class Net(L.LightningModule):
+            def on_validation_epoch_end(self):
+                self.model.eval()
+                self.log("score", self.score(self.model(self.sample)).item())
+
+            def test_step(self, batch, batch_idx):
+                for part in batch["test_data"]:
+                    self.log("loss", self.model(part).item())
+        """,
+        "Lightning's Trainer runs these without gradients.",
+    ),
+    Good(
+        """
+        from torch import nn
+
+        class PerceptualLoss(nn.Module):
+            def __init__(self, vgg):
+                super().__init__()
+                self.vgg = vgg.eval()
+
+            def forward(self, x, y):
+                return (self.vgg(x) - self.vgg(y)).square().mean()
+
+        class Loss:
+            def __init__(self, vgg):
+                self.vgg = vgg
+                self.vgg.eval()
+
+            def compute(self, x, y):
+                return (self.vgg(x) - self.vgg(y)).square().mean()
+        """,
+        "The caller decides.",
+    ),
+    Good(
+        """
+        model.eval()
+        example = torch.randn(1, 3, 224, 224)
+        print(model(example).shape, model(augment(example.flip(0)), training=False)[0])
+        print(model(first_batch)["scores"].size())
+        traced = torch.jit.trace(model, example)
+        """,
+        "These only try the model out.",
+    ),
+    Good(
+        """
+        for p in backbone.parameters():
+            p.requires_grad = False
+        backbone.eval()
+        features = [backbone(x).cpu() for x in test_loader]
+        """,
+        "Nothing is recorded for frozen parameters.",
+    ),
+    Good(
+        """
+        from transformers import pipeline
+
+        classifier = pipeline("sentiment-analysis")
+
+        def predict(loader):
+            return [label for batch in loader for label in classifier(batch)]
+
+        def evaluate(loader):
+            for batch in loader:
+                print(classifier(batch))
+
+        def query_model(prompt):
+            return requests.post(URL, json=prompt)
+
+        for prompt in test_data:
+            print(query_model(prompt))
+        """,
+        "A pipeline switches gradients off itself, and not all that is called so is a model.",
+    ),
+    Good(
+        """
+        def embed(model, x):
+            model.eval()
+            return model(x)
+
+        def cache(model, train_loader):
+            return [model(x) for x in train_loader]
+
+        def relax(model, train_loader):
+            for x in train_loader:
+                loss = loss + model(x)
+            return loss
+        """,
+        "The caller may want gradients of what is returned.",
+    ),
+    Good(
+        """
+        def scores(model, image):
+            image = image.clone().requires_grad_()
+            model.eval()
+            output = model(image)
+            print(output.argmax().item())
+            return output, image
+        """,
+        "The gradients of the input are wanted.",
+    ),
+    Good(
+        """
+        def update(loss):
+            loss.backward()
+            optimizer.step()
+
+        def distill(student, teacher, train_loader):
+            teacher.eval()
+            for x in train_loader:
+                update(criterion(student(x), teacher(x)))
+        """,
+        "A function that is called computes gradients.",
+    ),
+    Good(
+        """
+        model.eval()
+        for image in images:
+            expected = model(image)
+            torch.onnx.export(model, image, "model.onnx")
+        """
+    ),
+    Good(
+        """
+        model = Net()
+        model.eval()
+
+        def score(model, x):
+            return model(x).cpu()
+
+        class Encoder(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.backbone = load_backbone()
+                self.backbone.eval()
+
+            def embed(self, x):
+                return self.backbone(x).cpu()
+
+        class Trainer:
+            def validate(self):
+                self.net.eval()
+
+            def fit(self):
+                self.net.train()
+
+            def step(self, x):
+                return self.net(x).cpu()
+        """,
+        "Other models than the one that is switched, a module of its own, and a model that is trained too.",
+    ),
+    Good(
+        """
+        from updates import update
+
+        def run(model, test_loader, training):
+            model.train() if training else model.eval()
+            for x, y in batches:
+                update(criterion(model(x), y).item())
+
+        def run_epoch(model, batches, optimizer=None):
+            if optimizer is not None:
+                model.train()
+            else:
+                model.eval()
+            for x, y in batches:
+                print(update(criterion(model(x), y)).item())
+        """,
+        "The mode is chosen by whether there is training.",
+    ),
+    Good(
+        """
+        @contextmanager
+        def quietly(model):
+            with torch.no_grad():
+                yield
+
+        def report(model, test_loader):
+            model.eval()
+            with quietly(model):
+                for x in test_loader:
+                    print(model(x).argmax())
+        """,
+        "The context manager switches gradients off.",
+    ),
+    Good(
+        """
+        class Autoencoder(nn.Module):
+            @torch.no_grad()
+            def encode(self, x):
+                return self.encoder(x)
+
+        def test(model, test_loader):
+            model.eval()
+            return [model.encode(x).cpu() for x in test_loader]
+        """
+    ),
+    Good(
+        """
+        def test_output(image):
+            model.eval()
+            output = model(image)
+            assert output.argmax() == 3
+        """,
+        "A unit test.",
+    ),
+)
