@@ -108,6 +108,7 @@ class Values(Names):
 
     def _local_definition(self, node: ast.AST | None) -> ast.AST | None:
         """The function or class that a name is seen to mean: the last one that reaches it."""
+        self._look()
         if not isinstance(node, ast.Name) or node.id not in self._defined_names:
             return None
         return next((b.node for b in reversed(self.reaching(node)) if b.kind == "definition"), None)
@@ -148,6 +149,7 @@ class Values(Names):
 
     def lineage(self, cls: ast.ClassDef) -> list[ast.ClassDef]:
         """A class and its base classes of this module, nearest first."""
+        self._look()
         if cls not in self._lineages:
             lineage = {cls: None}
             pending = deque(lineage)

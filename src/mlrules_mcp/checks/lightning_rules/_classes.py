@@ -50,8 +50,13 @@ def _without_parameters(base: ast.expr) -> ast.expr:
 
 def is_abstract(module: Module, cls: ast.ClassDef) -> bool:
     """Whether a class is made to be inherited from: another does, its name says so, or its methods are abstract."""
-    inherited = any(cls in module.lineage(other)[1:] for other in module.nodes(ast.ClassDef) if other.bases)
-    return inherited or is_base_by_form(module, cls)
+    return cls in module.fact(_inherited_classes) or is_base_by_form(module, cls)
+
+
+def _inherited_classes(module: Module) -> frozenset[ast.ClassDef]:
+    """The classes of a module that others of it inherit from."""
+    bases = (module.lineage(cls)[1:] for cls in module.nodes(ast.ClassDef) if cls.bases)
+    return frozenset(base for lineage in bases for base in lineage)
 
 
 def is_base_by_form(module: Module, cls: ast.ClassDef) -> bool:
@@ -82,9 +87,11 @@ def has_no_body(method: Function) -> bool:
 
 def optimizes_by_hand(module: Module, cls: ast.ClassDef) -> bool:
     """Whether `automatic_optimization` is, or may be, switched off for a class, here or from outside."""
-    return bool(module.attribute_values(cls, "automatic_optimization")) or any(
-        _names_switch(node) for node in module.nodes(ast.Attribute, ast.FunctionDef, ast.keyword)
-    )
+    return bool(module.attribute_values(cls, "automatic_optimization")) or module.fact(_has_switch)
+
+
+def _has_switch(module: Module) -> bool:
+    return any(_names_switch(node) for node in module.nodes(ast.Attribute, ast.FunctionDef, ast.keyword))
 
 
 def _names_switch(node: ast.AST) -> bool:
@@ -163,3 +170,16 @@ def steps_of(module: Module, cls: ast.ClassDef) -> dict[Function, str]:
             for function in with_own_helpers(module, cls, method):
                 found.setdefault(function, method.name)
     return found
+
+
+def is_for_other_release(module: Module, node: ast.AST) -> bool:
+    """Whether a node is run only for some releases: under a condition that asks for a version."""
+    return any("version" in ast.unparse(guard.test).lower() for guard in module.guards(node))
+
+
+def is_called_by_name(module: Module, method: Function) -> bool:
+    """Whether the file calls a method by its name, other than as that of a base class."""
+    return any(
+        isinstance(call.func, ast.Attribute) and not isinstance(call.func.value, ast.Call)
+        for call in module.calls(method.name)
+    )

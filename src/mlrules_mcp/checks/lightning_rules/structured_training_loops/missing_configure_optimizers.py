@@ -152,7 +152,7 @@ class MissingConfigureOptimizers(Check[ast.ClassDef]):
             or module.method(node, "training_step") is None
             or module.method(node, "configure_optimizers") is not None
             or not bases_are_known(module, node)
-            or _is_provided(module)
+            or module.fact(_is_provided)
             or is_test(module)
         ):
             return

@@ -36,7 +36,7 @@ def amp_fix(module: Module, uses: Sequence[ast.expr]) -> Fix | None:
         name, text = _base(callee), module.text(callee)
         statement = _amp_import(module, name)
         if statement is not None:
-            if not _is_rewritable(module, statement, uses):
+            if statement not in imports and not _is_rewritable(module, statement, uses):
                 return None
             imports[statement] = None
         elif ".cuda.amp." in text and module.qualified_name(name) == "torch":
