@@ -16,6 +16,7 @@ from mlrules_mcp.checks._lightning import (
     CALLBACK_HOOKS,
     DROPPED_AT_DEFAULT,
     HOOK_PARAMETERS,
+    OTHER_HOOKS,
     REFUSED_HOOKS,
     REMOVED_STRATEGIES,
     REMOVED_TRAINER_ARGUMENTS,
@@ -128,6 +129,11 @@ def test_hooks_that_are_not_called_are_hooks_of_nothing() -> None:
     for name in UNCALLED_CALLBACK_HOOKS:
         assert not hasattr(L.Callback, name)
     assert all(hasattr(L.LightningModule, name) for name in STEPS)
+
+
+def test_hooks_of_changing_arguments_are_hooks() -> None:
+    owners = (L.LightningModule, L.LightningDataModule, L.Callback)
+    assert all(any(hasattr(owner, name) for owner in owners) for name in OTHER_HOOKS)
 
 
 @pytest.mark.parametrize("hook", REFUSED_HOOKS)

@@ -117,7 +117,14 @@ HOOK_PARAMETERS: dict[str, tuple[str, ...]] = {
     "setup": ("stage",),
     "teardown": ("stage",),
 }
-# The same for a Callback, after `self`, `trainer` and `pl_module`.
+# Hooks whose arguments depend on the run.
+OTHER_HOOKS = frozenset(
+    {f"on_{stage}_batch_{part}" for stage in ("validation", "test", "predict") for part in ("start", "end")}
+    | {f"on_{stage}_model_{mode}" for stage in ("validation", "test") for mode in ("eval", "train")}
+    | {"on_predict_model_eval", "on_validation_model_zero_grad", "configure_gradient_clipping", "forward"}
+    | {"configure_sharded_model", "on_exception", "state_dict", "load_state_dict"}
+)
+# Of those above, what the Trainer passes to a Callback, after `self`, `trainer` and `pl_module`.
 CALLBACK_HOOKS = frozenset(
     {name for name in HOOK_PARAMETERS if name.startswith("on_") and "transfer" not in name}
     | {"on_sanity_check_start", "on_sanity_check_end", "setup", "teardown"}

@@ -12,7 +12,7 @@ from mlrules_mcp.checks._lightning import (
     TRAINER,
 )
 from mlrules_mcp.checks.check import Bad, Check, Good, safe, suggested
-from mlrules_mcp.checks.lightning_rules._classes import is_test
+from mlrules_mcp.checks.lightning_rules._classes import is_for_other_release, is_test
 from mlrules_mcp.checks.lightning_rules._trainers import is_trainer, trainers
 from mlrules_mcp.checks.lightning_rules.distributed_training._trainer_fixes import trainer_fix
 from mlrules_mcp.findings import Finding, Fix, RemoveArgument, Replace, SetArgument, Span
@@ -33,7 +33,7 @@ class RemovedTrainerArgument(Check[ast.Module]):
     The call raises a TypeError (a ValueError for a strategy, an AttributeError for a method) before any training.
 
     ## Do not flag
-    Trainers of other libraries and of the project itself; tests.
+    Trainers of other libraries and of the project itself; code under a condition that asks for a version; tests.
 
     ## Fix safety
     Safe where the new form means the same: renamed arguments, numbers of devices, values that were the default.
@@ -189,6 +189,8 @@ class RemovedTrainerArgument(Check[ast.Module]):
 
             trainer = L.Trainer(accelerator="gpu", devices=2, strategy="ddp", callbacks=[checkpoint])
             trainer.fit(model, train_dataloaders=loader, val_dataloaders=val_loader)
+            if L.__version__ < "2":
+                trainer = L.Trainer(gpus=2)
             other = Trainer(gpus=2)
             other.fit(train_dataloader=loader)
             """
@@ -199,6 +201,8 @@ class RemovedTrainerArgument(Check[ast.Module]):
         if is_test(module):
             return
         for call in trainers(module):
+            if is_for_other_release(module, call):
+                continue
             yield from self._removed_arguments(module, call)
         for name, renamed in RENAMED_METHOD_ARGUMENTS.items():
             for call in module.calls(name):

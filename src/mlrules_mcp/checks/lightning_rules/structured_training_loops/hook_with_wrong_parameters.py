@@ -11,7 +11,7 @@ from mlrules_mcp.checks._lightning import (
     LIGHTNING_DATA_MODULE,
 )
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.lightning_rules._classes import is_callback, is_test
+from mlrules_mcp.checks.lightning_rules._classes import is_callback, is_called_by_name, is_for_other_release, is_test
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
@@ -31,7 +31,8 @@ class HookWithWrongParameters(Check[ast.ClassDef]):
     for an epoch's end is after the first epoch. `optimizer_idx` in `training_step` raises a RuntimeError in `fit`.
 
     ## Do not flag
-    Parameters with defaults, `*args` and `**kwargs`, static methods, hooks that the file calls itself, tests.
+    Parameters with defaults, `*args` and `**kwargs`, static methods, hooks that the file calls itself or
+    that stand under a condition which asks for a version, tests.
 
     ## Fix safety
     No fix: what the parameter stands for has to come from elsewhere.
@@ -146,7 +147,9 @@ class HookWithWrongParameters(Check[ast.ClassDef]):
             return
         for method in module.methods(node):
             passed = _passed(kind, method)
-            if passed is None or method.decorator_list or is_test(module) or _is_called(module, method):
+            if passed is None or method.decorator_list or is_test(module):
+                continue
+            if is_called_by_name(module, method) or is_for_other_release(module, method):
                 continue
             if method.name == "training_step" and (problem := _unknown_to_training_step(method)):
                 yield self.finding(module, module.defined_name(method), problem)
@@ -216,11 +219,3 @@ def _instead(method: Function, passed: tuple[str, ...]) -> str:
     if method.name.endswith("_epoch_end") and not method.name.startswith("on_predict"):
         return f"{text} and collect what the steps return in an attribute."
     return f"{text}."
-
-
-def _is_called(module: Module, method: Function) -> bool:
-    """Whether the file calls a method by its name, other than as that of a base class."""
-    return any(
-        isinstance(call.func, ast.Attribute) and not isinstance(call.func.value, ast.Call)
-        for call in module.calls(method.name)
-    )

@@ -12,7 +12,13 @@ from mlrules_mcp.checks._lightning import (
     Removed,
 )
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.lightning_rules._classes import has_no_body, is_callback, is_test
+from mlrules_mcp.checks.lightning_rules._classes import (
+    has_no_body,
+    is_callback,
+    is_called_by_name,
+    is_for_other_release,
+    is_test,
+)
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
@@ -32,7 +38,7 @@ class RemovedHook(Check[ast.ClassDef]):
     does not know them, so that what they do is left out without a word.
 
     ## Do not flag
-    Methods that the file calls itself, methods without a body, tests.
+    Methods that the file calls itself, methods without a body or under a condition that asks for a version, tests.
 
     ## Fix safety
     No fix: the hooks in their place get other arguments, and outputs have to be collected by the module.
@@ -134,10 +140,26 @@ class RemovedHook(Check[ast.ClassDef]):
             """,
             "a class of its own",
         ),
+        Good(
+            """
+            import lightning as L
+
+            class Classifier(L.LightningModule):
+                if parse(L.__version__) >= parse("2.0"):
+                    def on_train_epoch_end(self):
+                        self.report()
+                else:
+                    def training_epoch_end(self, outputs):
+                        self.report()
+            """,
+            "for an older release",
+        ),
     )
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         for method in module.methods(node):
+            if is_for_other_release(module, method):
+                continue
             refused = REFUSED_HOOKS.get(method.name)
             if refused and not is_test(module) and _is_module(module, node):
                 yield self._report(module, method, refused, f"`{_caller(method)}` raises a NotImplementedError")
@@ -158,7 +180,7 @@ def _caller(method: Function) -> str:
 
 def _uncalled(module: Module, cls: ast.ClassDef, method: Function) -> Removed | None:
     hooks = {UNCALLED_HOOKS.get(method.name), UNCALLED_CALLBACK_HOOKS.get(method.name)}
-    if hooks == {None} or has_no_body(method) or is_test(module) or _is_called(module, method):
+    if hooks == {None} or has_no_body(method) or is_test(module) or is_called_by_name(module, method):
         return None
     if is_callback(module, cls):
         return UNCALLED_CALLBACK_HOOKS.get(method.name)
@@ -175,14 +197,3 @@ def _is_module(module: Module, cls: ast.ClassDef) -> bool:
         module.local_class(base) is None and not (module.qualified_name(base) or "").startswith(("torch.", "builtins."))
         for base in cls.bases
     )
-
-
-def _is_called(module: Module, method: Function) -> bool:
-    """Whether the file calls a method by its name, other than as the hook of a base class."""
-    return any(
-        isinstance(call.func, ast.Attribute) and not _is_super(call.func.value) for call in module.calls(method.name)
-    )
-
-
-def _is_super(expression: ast.expr) -> bool:
-    return isinstance(expression, ast.Call) and isinstance(expression.func, ast.Name) and expression.func.id == "super"
