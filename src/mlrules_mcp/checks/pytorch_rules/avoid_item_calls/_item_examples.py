@@ -228,6 +228,9 @@ EXAMPLES: tuple[Example, ...] = (
             for inputs, targets in loader:
                 criterion(model(inputs), targets).backward()
                 optimizer.step()
+                with torch.inference_mode():
+                    error = criterion(model(test_inputs), test_targets)
+                    errors.append(error.item())
             return evaluate(model, loader)
         """,
         "evaluation",

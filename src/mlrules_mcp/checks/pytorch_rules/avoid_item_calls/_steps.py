@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.patterns import pattern
@@ -54,6 +55,7 @@ def _evaluates(module: Module, block: ast.With) -> bool:
     ) and any(isinstance(node, ast.Call) and runs_model(module, node) for node in module.walk(block.body))
 
 
+@lru_cache(maxsize=1)
 def _trains(module: Module) -> bool:
     """Whether a module applies the gradients it computes; explaining and attacking a model only look at them."""
     return not module.backward_calls or any(

@@ -116,7 +116,7 @@ class BranchOnTensor(Check[ast.If | ast.While | ast.IfExp | ast.Assert]):
     )
 
     def check(self, node: ast.If | ast.While | ast.IfExp | ast.Assert, module: Module) -> Iterator[Finding]:
-        if not module.step_regions:
+        if not module.step_regions or module.step_region(node.test) is None:
             return
         for condition in _conditions(node.test):
             if _reads_tensor(module, condition) and runs_each_step(module, condition):

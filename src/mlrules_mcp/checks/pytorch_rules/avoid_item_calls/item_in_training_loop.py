@@ -62,19 +62,19 @@ class ItemInTrainingLoop(Check[ast.Call]):
     examples = EXAMPLES
 
     def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
-        if not module.step_regions and "forward" not in module.bindings:
-            return
         name = module.called_name(node) or ""
+        is_logged = name in {"item", "float"} and _is_logged(module, node)
+        in_loop = None if is_logged else _runs_each_step(module, node)
+        if not is_logged and in_loop is None:
+            return
         fetched = fetched_tensor(module, node, name)
         if fetched is None or is_on_host(module, fetched):
             return
-        if name in {"item", "float"} and _is_logged(module, node):
+        if is_logged:
             fix = safe("Log the tensor", Replace(Span.of(node), module.text(_bare(fetched))))
             yield self.finding(module, node, _LOGGED, fix=fix)
-        elif not _decides(module, node) and (in_loop := _runs_each_step(module, node)) is not None:
+        elif not _decides(module, node) and not _is_printed_by_lightning(module, node):  # see `print-in-step`
             use = use_of(module, node)
-            if _is_printed_by_lightning(module, node):
-                return  # `print-in-step` says so
             if use == "needed" or (use is None and not (in_loop and _is_worth_a_word(name, fetched))):
                 return
             fix_kept = _kept(module, node, fetched) if use == "kept" and name in {"item", "float"} else None

@@ -28,10 +28,13 @@ _DEEPEST = 6
 
 def names_dtype(module: Module, expression: ast.expr | None, dtypes: frozenset[str]) -> bool:
     """Whether an expression can only be one of some dtypes: `torch.float64`, `"torch.DoubleTensor"`, or a variable."""
-    if expression is None:
-        return False
-    if isinstance(expression, ast.Constant):
-        return expression.value in dtypes
+    match expression:
+        case ast.Constant(value=value):
+            return value in dtypes
+        case ast.Attribute(value=base) if not (isinstance(base, ast.Name) and base.id == "self"):
+            return module.qualified_name(expression) in dtypes
+        case None | ast.Call() | ast.Attribute(attr="device"):
+            return False
     origins = module.origins(expression)
     return bool(origins) and all(
         (isinstance(origin, ast.Constant) and origin.value in dtypes) or module.qualified_name(origin) in dtypes

@@ -158,14 +158,15 @@ def _as_bool(module: Module, call: ast.Call) -> tuple[Edit, ...]:
     """The edits that make a uint8 tensor a bool one; none where a call makes no uint8 mask."""
     if isinstance(call.func, ast.Attribute) and converts_to(module, call, "byte", _BYTE):
         return _converted_to_bool(module, call)
-    qualified, first = module.qualified_name(call.func), call.args[0] if call.args else None
-    holds_mask = first is not None and _is_zeros_and_ones(first)
+    dtype = argument(call, "dtype")
+    if dtype is None and module.called_name(call) != "ByteTensor":
+        return ()
+    qualified = module.qualified_name(call.func)
+    holds_mask = bool(call.args) and _is_zeros_and_ones(call.args[0])
     torch, imports = torch_name(module, call.func)
     if qualified == "torch.ByteTensor" and len(call.args) == 1 and holds_mask:
         return (Replace(Span.of(call.func), f"{torch}.BoolTensor"), *imports)
-    if (qualified in _FACTORIES or (qualified == "torch.tensor" and holds_mask)) and names_dtype(
-        module, argument(call, "dtype"), _BYTE
-    ):
+    if (qualified in _FACTORIES or (qualified == "torch.tensor" and holds_mask)) and names_dtype(module, dtype, _BYTE):
         return (SetArgument(Span.of(call), "dtype", f"{torch}.bool"), *imports)
     return ()
 

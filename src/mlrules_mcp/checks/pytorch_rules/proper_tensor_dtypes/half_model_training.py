@@ -12,9 +12,7 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.values import OPTIMIZER
 
 # They keep a float32 copy of the parameters for the update.
-_MASTER_PARAMETERS = pattern(
-    r"FP16_Optimizer|FP16Optimizer|master_params|loss_scaler|prep_param_lists|network_to_half"
-)
+_MASTER_PARAMETERS = pattern(r"FP16_Optimizer|FP16Optimizer|master_params|loss_scaler|prep_param_lists|network_to_half")
 _MIXED_PACKAGES = frozenset({"apex", "deepspeed", "fairscale", "megatron", "bitsandbytes"})
 
 

@@ -295,9 +295,9 @@ class RemovedOrDeprecatedCall(Check[ast.Module]):
                 yield self.finding(module, call, _message(what, fact), fix=fix, advice=fact.silent)
         statements: list[ast.Import | ast.ImportFrom] = [*module.nodes(ast.Import), *module.nodes(ast.ImportFrom)]
         for statement in statements:
-            for name, fact in MODULES.items():
-                if _imports(statement, name) and not _is_fallback(module, statement):
-                    yield self.finding(module, statement, _message(f"The module `{name}`", fact))
+            gone = _removed_module(statement)
+            if gone is not None and not _is_fallback(module, statement):
+                yield self.finding(module, statement, _message(f"The module `{gone}`", MODULES[gone]))
 
 
 def _message(what: str, fact: Deprecated) -> str:
@@ -366,14 +366,15 @@ def _scheduler_class(module: Module, expression: ast.expr) -> str | None:
     return None
 
 
-def _imports(statement: ast.Import | ast.ImportFrom, name: str) -> bool:
-    if isinstance(statement, ast.ImportFrom):
-        if statement.level:
-            return False
-        imported = [statement.module or "", *(f"{statement.module}.{alias.name}" for alias in statement.names)]
-    else:
+def _removed_module(statement: ast.Import | ast.ImportFrom) -> str | None:
+    """The module that a statement imports, or imports something of, and that is no more."""
+    if isinstance(statement, ast.Import):
         imported = [alias.name for alias in statement.names]
-    return any(full == name or full.startswith(f"{name}.") for full in imported)
+    elif statement.level == 0 and (statement.module or "").startswith("torch"):
+        imported = [f"{statement.module}.{alias.name}" for alias in statement.names]
+    else:
+        return None
+    return next((gone for name in imported for gone in MODULES if f"{name}.".startswith(f"{gone}.")), None)
 
 
 def _is_fallback(module: Module, node: ast.AST) -> bool:
