@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +20,7 @@ from mlrules_mcp.checks._lightning import (
     HOOK_PARAMETERS,
     OTHER_HOOKS,
     REFUSED_HOOKS,
+    REMOVED_IMPORTS,
     REMOVED_STRATEGIES,
     REMOVED_TRAINER_ARGUMENTS,
     RENAMED_METHOD_ARGUMENTS,
@@ -141,6 +144,32 @@ def test_a_refused_hook_ends_the_run(hook: str) -> None:
     model = type("Old", (Line,), {hook: lambda self, outputs: None})()
     with pytest.raises(NotImplementedError, match="removed"):
         trainer(fast_dev_run=True).test(model, loader()) if hook.startswith("test") else trainer().fit(model, loader())
+
+
+def exists(name: str) -> bool:
+    package, _, last = name.rpartition(".")
+    try:
+        return hasattr(importlib.import_module(package), last) or bool(importlib.import_module(name))
+    except ImportError:
+        return False
+
+
+@pytest.mark.parametrize("name", REMOVED_IMPORTS)
+def test_a_removed_name_is_gone(name: str) -> None:
+    assert not exists(name)
+
+
+def test_a_name_that_is_told_to_stand_for_a_removed_one_exists() -> None:
+    told = {name for text in REMOVED_IMPORTS.values() for name in re.findall(r"`(lightning[\w.]+)", text)}
+    assert told
+    assert all(map(exists, told))
+
+
+def test_hyperparameters_cannot_be_assigned() -> None:
+    with pytest.raises(AttributeError, match="hparams"):
+        Line().hparams = {"lr": 0.1}
+    with pytest.raises(AttributeError, match="hparams"):
+        L.LightningDataModule().hparams = {"lr": 0.1}
 
 
 def safely_fixed(code: str) -> str:
