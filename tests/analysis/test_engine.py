@@ -14,6 +14,7 @@ import pytest
 from mlrules_mcp.analysis.engine import Analysis, analyze, analyze_files, read_and_analyze
 from mlrules_mcp.findings import Diagnostic, Finding, Fix, Location, Replace, Span
 from mlrules_mcp.source import Module, SourceFile
+from tests.analysis.programs import EXAMPLES
 from tests.analysis.support import ALL, Fails, FindNodes, LooksForever, call_finder, catalogue_of
 
 
@@ -168,7 +169,19 @@ def test_memory_does_not_grow_with_the_number_of_sources() -> None:
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - before < 200_000
+    assert after - before < 20_000
+
+
+def test_no_check_keeps_a_module_when_the_analysis_is_over() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        for code in EXAMPLES:
+            analyze(SourceFile.from_text(code, "train.py"), ALL)
+            # What lies in a circle, or in a cache that outlives the analysis, is scanned again for each file.
+            assert not any(isinstance(each, Module) for each in gc.get_objects(0)), code
+    finally:
+        gc.enable()
 
 
 def test_the_engine_loads_nothing_heavy() -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.patterns import pattern
@@ -29,7 +28,7 @@ def runs_each_step(module: Module, node: ast.AST) -> bool:
     Not what runs every so many steps, once an epoch, on an error, or in a test.
     """
     region = module.step_region(node)
-    if region is None or not _trains(module) or _is_test(module, node):
+    if region is None or not module.fact(_trains) or _is_test(module, node):
         return False
     if all(map(_turns_once_an_epoch, _loops(module, region))):
         return False
@@ -55,7 +54,6 @@ def _evaluates(module: Module, block: ast.With) -> bool:
     ) and any(isinstance(node, ast.Call) and runs_model(module, node) for node in module.walk(block.body))
 
 
-@lru_cache(maxsize=1)
 def _trains(module: Module) -> bool:
     """Whether a module applies the gradients it computes; explaining and attacking a model only look at them."""
     return not module.backward_calls or any(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from mlrules_mcp.checks._devices import is_cuda_string
@@ -212,7 +211,6 @@ def _common(places: Iterable[Place | None]) -> Place | None:
     return "host" if "host" in found else "device" if "device" in found else None
 
 
-@lru_cache(maxsize=2)
 def places(module: Module) -> Places:
     """The places of a file's tensors."""
-    return Places(module)
+    return module.fact(Places)
