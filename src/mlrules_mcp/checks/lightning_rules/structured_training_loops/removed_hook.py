@@ -24,6 +24,8 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
+_REMOVED = frozenset({*REFUSED_HOOKS, *UNCALLED_HOOKS, *UNCALLED_CALLBACK_HOOKS})
+
 
 class RemovedHook(Check[ast.ClassDef]):
     """A hook that Lightning no longer has.
@@ -158,7 +160,7 @@ class RemovedHook(Check[ast.ClassDef]):
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         for method in module.methods(node):
-            if is_for_other_release(module, method):
+            if method.name not in _REMOVED or is_for_other_release(module, method):
                 continue
             refused = REFUSED_HOOKS.get(method.name)
             if refused and not is_test(module) and _is_module(module, node):
