@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 
 from mlrules_mcp.patterns import pattern
@@ -175,15 +176,16 @@ class Names(Flow):
     @cached_property
     def _may_stand_for_something(self) -> frozenset[str]:
         """The names that are imported, or assigned another name, somewhere."""
-        names = {bound for alias in self.nodes(ast.alias) for bound in bound_names(alias)}
+        imported = {bound for alias in self.nodes(ast.alias) for bound in bound_names(alias)}
+        return frozenset(imported | {name.id for name, _ in self._renamed})
+
+    @cached_property
+    def _renamed(self) -> list[tuple[ast.Name, ast.Name | ast.Attribute]]:
+        """The names that are assigned another name, each with that."""
         assigned = [(target, node.value) for node in self.nodes(ast.Assign) for target in node.targets]
         assigned += [(node.target, node.value) for node in self.nodes(ast.AnnAssign) if node.value]
         assigned += [(node.target, node.value) for node in self.nodes(ast.NamedExpr)]
-        for target, value in assigned:
-            match value:
-                case ast.Name() | ast.Attribute() | ast.Tuple() | ast.List():
-                    names.update(name.id for name in _names_in(target))
-        return frozenset(names)
+        return [pair for target, value in assigned for pair in _renamed(target, value)]
 
     def _unbound(self, name: str) -> str | None:
         if name in _CONVENTIONS:
@@ -236,13 +238,16 @@ class Names(Flow):
     @cached_property
     def _called_aliases(self) -> dict[str, str]:
         """Names that stand for something called otherwise: `tl` -> `load` after `from torch import load as tl`."""
-        aliases: dict[str, str] = {}
-        for name in self._may_stand_for_something:
-            for binding in self._bindings_of(name):
-                for target in sorted(filter(None, self._target(binding))):
-                    if target.rpartition(".")[2] != name:
-                        aliases[name] = target.rpartition(".")[2]
-        return aliases
+        stands_for: list[tuple[str | None, frozenset[str | None]]] = [
+            (alias.asname, frozenset({self._imported(alias)})) for alias in self.nodes(ast.alias)
+        ]
+        stands_for += [(name.id, self._names_of(value)) for name, value in self._renamed]
+        return {
+            name: target.rpartition(".")[2]
+            for name, targets in stands_for
+            for target in sorted(filter(None, targets))
+            if name and target.rpartition(".")[2] != name
+        }
 
     @cached_property
     def _calls_by_name(self) -> dict[str, list[ast.Call]]:
@@ -268,13 +273,13 @@ class Names(Flow):
         return sorted(calls, key=start)
 
 
-def _names_in(target: ast.expr) -> list[ast.Name]:
-    match target:
-        case ast.Name():
-            return [target]
-        case ast.Tuple(elts=items) | ast.List(elts=items):
-            return [name for item in items for name in _names_in(item)]
-    return []
+def _renamed(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.Name, ast.Name | ast.Attribute]]:
+    match target, value:
+        case ast.Name(), ast.Name() | ast.Attribute():
+            yield target, value
+        case ast.Tuple(elts=names) | ast.List(elts=names), ast.Tuple(elts=values) | ast.List(elts=values):
+            for each, part in zip(names, values, strict=False):
+                yield from _renamed(each, part)
 
 
 def _may_define(module: str, name: str) -> bool:
