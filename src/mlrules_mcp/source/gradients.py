@@ -53,14 +53,15 @@ class Gradients(Guards):
 
     def is_optimizer(self, expression: ast.expr) -> bool:
         """Whether an expression is an optimizer: made by `torch.optim`, or called like one."""
-        if self.is_instance(expression, OPTIMIZER):
+        if isinstance(expression, ast.Call) and self.called_name(expression) == "optimizers":
             return True
-        if isinstance(expression, ast.Call):
-            return self.called_name(expression) == "optimizers"
-        while isinstance(expression, ast.Subscript):
-            expression = expression.value
-        name = last_name(expression)
-        return bool(name and _OPTIMIZER_NAME.search(name) and not _NOT_OPTIMIZER_NAME.search(name))
+        base = expression
+        while isinstance(base, ast.Subscript):
+            base = base.value
+        name = last_name(base)
+        if name and _OPTIMIZER_NAME.search(name) and not _NOT_OPTIMIZER_NAME.search(name):
+            return True
+        return self.is_instance(expression, OPTIMIZER)
 
     def is_grad_scaler(self, expression: ast.expr) -> bool:
         """Whether an expression is a GradScaler: made as one, or called like one."""

@@ -21,18 +21,23 @@ _KEEPS_GRADIENTS = pattern(
 
 def clears(update: Update, module: Module) -> Iterator[ast.AST]:
     """What clears the gradients of an update, is called as if it did, or makes an optimizer, so perhaps parameters."""
-    for clear in module.gradient_clears:
-        if not isinstance(clear, ast.Call) or module.called_name(clear) != "zero_grad":
-            yield clear
-    for attribute in module.nodes(ast.Attribute):
-        if _CLEARS.search(attribute.attr) and not _is_another(attribute.value, update, module):
+    certain, called_so = module.fact(_clearing_nodes)
+    yield from certain
+    for attribute in called_so:
+        if not _is_another(attribute.value, update, module):
             yield attribute
-    for name in module.nodes(ast.Name):
-        if _CLEARS.search(name.id):
-            yield name
-    for assign in module.nodes(ast.Assign):
-        if _is_new_optimizer(assign, module):
-            yield assign
+
+
+def _clearing_nodes(module: Module) -> tuple[list[ast.AST], list[ast.Attribute]]:
+    """What clears gradients of some update, and what is called as if it cleared those of the object it belongs to."""
+    certain: list[ast.AST] = [
+        clear
+        for clear in module.gradient_clears
+        if not isinstance(clear, ast.Call) or module.called_name(clear) != "zero_grad"
+    ]
+    certain += [name for name in module.nodes(ast.Name) if _CLEARS.search(name.id)]
+    certain += [assign for assign in module.nodes(ast.Assign) if _is_new_optimizer(assign, module)]
+    return certain, [attribute for attribute in module.nodes(ast.Attribute) if _CLEARS.search(attribute.attr)]
 
 
 def _is_new_optimizer(assign: ast.Assign, module: Module) -> bool:
