@@ -411,6 +411,7 @@ EXAMPLES = (
     ),
     Good(
         """
+        import torch
         from updates import update
 
         def run(model, test_loader, training):
@@ -463,5 +464,23 @@ EXAMPLES = (
             assert output.argmax() == 3
         """,
         "A unit test.",
+    ),
+    Good(
+        """
+        model.eval()
+        x = torch.randn(1, 3, 224, 224).to(device)
+        outputs = model(augment(x.flip(0)), training=False)
+        print(outputs)
+        """,
+        "Made-up input only tries the model out.",
+    ),
+    Good(
+        """
+        class Detector(Base):
+            def forward(self, image):
+                self.backbone.eval()
+                return self.head(self.backbone(image)).argmax(1).cpu()
+        """,
+        "The caller of `forward` decides.",
     ),
 )
