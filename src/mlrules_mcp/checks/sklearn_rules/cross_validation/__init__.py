@@ -1,0 +1,1 @@
+"""Use proper cross-validation for model evaluation."""

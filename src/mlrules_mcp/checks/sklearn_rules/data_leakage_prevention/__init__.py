@@ -1,0 +1,1 @@
+"""Prevent data leakage by fitting preprocessors only on training data."""

@@ -1,0 +1,1 @@
+"""Use grid search or random search for hyperparameter optimization."""

@@ -1,0 +1,1 @@
+"""ALWAYS use pipelines for preprocessing and modeling."""

@@ -1,0 +1,195 @@
+"""Questions about where data comes from: which rows it holds, which parts of a split, what was learnt to make it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN, Columns, Name
+from mlrules_mcp.source.data_flow.events import Fit, Split
+from mlrules_mcp.source.data_flow.values import Data, Role
+
+_SAME_ROWS = frozenset({"copy", "columns", "computed", "transformed", "predicted"})
+# What is set or merged into a table comes to the table's own rows.
+_ROWS_OF_THE_FIRST = frozenset({"assigned", "joined"})
+_MOST = 3000
+
+
+def row_sources(data: Data) -> tuple[Data, ...]:
+    """The sources that a data set has its rows from; none for an aggregate."""
+    if data.how in _ROWS_OF_THE_FIRST:
+        return data.sources[:1]
+    if data.how == "statistic":
+        return ()
+    return data.sources
+
+
+def ancestry(data: Data, *, through_parts: bool = True) -> Iterator[Data]:
+    """Data and all that its rows come from, the nearest first; without `through_parts` no further than parts of
+    splits.
+    """
+    pending = [data]
+    seen = {data}
+    for current in pending:
+        yield current
+        if len(pending) > _MOST or (current.how == "part" and not through_parts):
+            continue
+        for source in row_sources(current):
+            if source not in seen:
+                seen.add(source)
+                pending.append(source)
+
+
+def predictions_in(data: Iterable[Data]) -> Iterator[Data]:
+    """The predictions that some data comes from, the last ones where predictions are made from others."""
+    pending = list(data)
+    seen = set(pending)
+    for current in pending:
+        if current.how == "predicted":
+            yield current
+        elif len(pending) < _MOST:
+            for source in row_sources(current):
+                if source not in seen:
+                    seen.add(source)
+                    pending.append(source)
+
+
+def roles(data: Data) -> frozenset[Role]:
+    """The parts of a split that data consists of, by the nearest split or name on every way to where it comes from."""
+    found: set[Role] = set()
+    pending = [data]
+    seen = {data}
+    for current in pending:
+        if current.how in ("part", "named") and current.role is not None:
+            found.add(current.role)
+            continue
+        if len(pending) > _MOST:
+            break
+        for source in row_sources(current):
+            if source not in seen:
+                seen.add(source)
+                pending.append(source)
+    return frozenset(found)
+
+
+def part_of(data: Data) -> Data | None:
+    """The nearest part of a split that an index is, or is taken from."""
+    current = data
+    while current.how in ("copy", "rows", "columns", "named") and current.sources:
+        current = current.sources[0]
+    return current if current.how == "part" else None
+
+
+def row_sets(data: Data) -> set[Data]:
+    """The sets of rows that data consists of: what was read, the parts of splits and selections of rows.
+
+    Only where every step shows; what an unseen function makes is a set of its own.
+    """
+    found: set[Data] = set()
+    pending = [data]
+    seen = {data}
+    for current in pending:
+        if current.how in _SAME_ROWS or current.how == "stacked":
+            sources = current.sources
+        elif current.how in _ROWS_OF_THE_FIRST or (
+            current.how == "either" and len({frozenset(row_sets(each)) for each in current.sources}) == 1
+        ):
+            sources = current.sources[:1]
+        else:
+            sources = ()
+        if not sources or len(pending) > _MOST:
+            found.add(current)
+            continue
+        for source in sources:
+            if source not in seen:
+                seen.add(source)
+                pending.append(source)
+    return found
+
+
+def is_within(data: Data, other: Data) -> bool:
+    """Whether `data` shares rows with `other` for certain: a part of what `other` holds as a whole, or the same
+    rows.
+    """
+    outer = row_sets(other)
+    pending = list(row_sets(data))
+    seen = set(pending)
+    for current in pending:
+        if current in outer:
+            return True
+        for source in current.sources:
+            if current.how in ("rows", "part", "named"):
+                for each in row_sets(source):
+                    if each not in seen:
+                        seen.add(each)
+                        pending.append(each)
+    return False
+
+
+def learnt(data: Data, *, through_parts: bool = False) -> Iterator[tuple[Data, Fit]]:
+    """What was learnt to make data, or the columns of it that are still there, back to the split that made it."""
+    for current, _ in visible(data, EVERY_COLUMN, through_parts=through_parts):
+        if current.how == "transformed":
+            for fit in current.fits:
+                yield current, fit
+
+
+def visible(data: Data, columns: Columns, *, through_parts: bool = False) -> Iterator[tuple[Data, Columns]]:
+    """Data and all that columns of it come from, with the columns that are of interest at each."""
+    pending = [(data, columns)]
+    seen = {(data, columns)}
+    for current, selection in pending:
+        yield current, selection
+        if len(pending) > _MOST or (current.how == "part" and not through_parts):
+            continue
+        for step in _visible_sources(current, selection):
+            if step not in seen:
+                seen.add(step)
+                pending.append(step)
+
+
+def _visible_sources(data: Data, selection: Columns) -> Iterator[tuple[Data, Columns]]:
+    match data.how:
+        case "columns":
+            yield data.sources[0], selection.of(data.columns)
+        case "assigned":
+            if selection.overlaps(data.columns):
+                for source in data.sources[1:]:
+                    yield source, EVERY_COLUMN
+            yield data.sources[0], selection.hiding(data.columns)
+        case (
+            "copy"
+            | "rows"
+            | "part"
+            | "named"
+            | "joined"
+            | "stacked"
+            | "repeated"
+            | "transformed"
+            | "computed"
+            | "either"
+        ):
+            single = len(data.sources) == 1 or data.how in ("joined", "stacked", "either")
+            for source in data.sources:
+                yield source, selection if single else EVERY_COLUMN
+        case "derived":
+            for source in data.sources:
+                yield source, EVERY_COLUMN
+
+
+def named_column(data: Data) -> tuple[Data, Name] | None:
+    """The table and the name, where data is one column of it as it stands there."""
+    current = data
+    while current.how in ("copy", "rows", "named", "part", "computed") and len(current.sources) == 1:
+        current = current.sources[0]
+    if current.how != "columns" or current.columns.names is None or not current.columns.known:
+        return None
+    if len(current.columns.names) != 1:
+        return None
+    return current.sources[0], next(iter(current.columns.names))
+
+
+def split_inputs(data: Data) -> Iterator[Split]:
+    """The splits that made data what it is, the nearest first."""
+    for current in ancestry(data):
+        if current.how == "part" and current.split is not None:
+            yield current.split

@@ -1,0 +1,467 @@
+"""Statements, functions and classes: a program followed from its first line to its last."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN, only
+from mlrules_mcp.source.data_flow.events import Events
+from mlrules_mcp.source.data_flow.expressions import Expressions
+from mlrules_mcp.source.data_flow.scopes import Arguments, Frame, Scope, role_of_name
+from mlrules_mcp.source.data_flow.tables import selected
+from mlrules_mcp.source.data_flow.values import (
+    Class,
+    Data,
+    Function,
+    Instance,
+    Items,
+    Known,
+    Learner,
+    Mapping,
+    Method,
+    Trades,
+    Unknown,
+    Value,
+    either,
+    inside,
+    merged,
+    options,
+)
+from mlrules_mcp.source.gradients import Gradients
+from mlrules_mcp.source.tree import FUNCTIONS
+
+_DEEPEST = 12
+_NOBODY = "(nobody)"  # who calls a function that the module does not call
+_STEPS_FOR_EACH_STATEMENT = 12
+_LEAST_STEPS = 5_000
+# Plots and the like: what stands in a statement of its own there changes no data.
+_LOOKED_AT = frozenset({"plt", "sns", "ax", "axes", "fig", "logger", "logging", "warnings", "st", "go", "px"})
+
+
+def follow(module: Gradients, trades: Trades) -> Events:
+    """What a program does to data, followed through assignments, branches, loops, functions and objects.
+
+    The module's own code comes first, then each function and method that it never calls, with unknown arguments.
+
+    Args:
+        trades: what a library's class or function does, by its qualified name.
+    """
+    return Program(module, trades).follow()
+
+
+class Program(Expressions):
+    """Expressions, and the statements and functions around them."""
+
+    def __init__(self, module: Gradients, trades: Trades) -> None:
+        super().__init__(module, trades)
+        statements = len(module.nodes(ast.Assign)) + len(module.nodes(ast.Expr)) + len(module.nodes(ast.If))
+        self._steps = _LEAST_STEPS + _STEPS_FOR_EACH_STATEMENT * statements
+        self._called: set[ast.AST] = set()
+
+    def follow(self) -> Events:
+        """Run the module, then what it does not run itself."""
+        self.block(self.module.tree.body)
+        for function in self.module.functions:
+            if function not in self._called and self.module.parent(function) is self.module.tree:
+                self._with_unknown_arguments(Function(function, self.globals))
+        for cls in self.module.nodes(ast.ClassDef):
+            self._methods(cls)
+        return self.events
+
+    def _methods(self, cls: ast.ClassDef) -> None:
+        methods = self.module.methods(cls)
+        if all(method in self._called for method in methods) or self.module.parent(cls) is not self.module.tree:
+            return
+        instance = Instance(Class(cls, self.globals), {})
+        for method in methods:
+            if method not in self._called or method.name == "__init__":
+                self._with_unknown_arguments(Function(method, self.globals, instance))
+
+    def _with_unknown_arguments(self, function: Function) -> None:
+        call = ast.copy_location(ast.Call(ast.Name(_NOBODY, ast.Load()), [], []), function.node)
+        self.run(function, Arguments([], {}, call))
+
+    # Functions and classes
+
+    def run(self, function: Function, arguments: Arguments) -> Value:
+        """What a call of a function of the module gives."""
+        node = function.node
+        too_deep = len(self.frames) > _DEEPEST or any(frame.function is node for frame in self.frames)
+        if too_deep or self._steps <= 0:
+            return self.unseen(arguments.node, arguments.values)
+        self._called.add(node)
+        scope = Scope(function.scope)
+        self._bind_parameters(node, function, arguments, scope)
+        frame = Frame(node, scope, [], [])
+        self.frames.append(frame)
+        if isinstance(node, ast.Lambda):
+            frame.returned.append(self.evaluate(node.body))
+        else:
+            self.block(node.body)
+        self.frames.pop()
+        if frame.yielded:
+            return Items([either(frame.yielded)], exact=False)
+        return self._returned(frame.returned) if frame.returned else Known(None)
+
+    def _returned(self, values: list[Value]) -> Value:
+        tuples = [value for value in values if isinstance(value, Items) and value.exact]
+        if len(tuples) == len(values) > 1 and len({len(each.values) for each in tuples}) == 1:
+            return Items([merged(column) for column in zip(*(each.values for each in tuples), strict=True)])
+        return merged(values)
+
+    def _bind_parameters(
+        self,
+        node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+        function: Function,
+        arguments: Arguments,
+        scope: Scope,
+    ) -> None:
+        names = [*node.args.posonlyargs, *node.args.args]
+        given = list(arguments.positional)
+        unknown = isinstance(arguments.node.func, ast.Name) and arguments.node.func.id == _NOBODY
+        if function.owner is not None and names and not self._is_static(node):
+            given.insert(0, function.owner)
+        defaults = dict(zip(reversed(names), reversed(node.args.defaults), strict=False))
+        defaults.update(
+            {
+                name: default
+                for name, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+                if default
+            }
+        )
+        for position, parameter in enumerate([*names, *node.args.kwonlyargs]):
+            if position < len(names) and position < len(given):
+                value = given[position]
+            elif parameter.arg in arguments.keywords:
+                value = arguments.keywords[parameter.arg]
+            elif parameter in defaults and not unknown:
+                value = self.evaluate(defaults[parameter])
+            else:
+                value = Unknown(parameter, parameter.arg)
+            scope.names[parameter.arg] = value
+        if node.args.vararg is not None:
+            scope.names[node.args.vararg.arg] = Items(given[len(names) :], exact=len(given) > len(names))
+        if node.args.kwarg is not None:
+            taken = {parameter.arg for parameter in (*names, *node.args.kwonlyargs)}
+            rest: dict[object, Value] = {key: value for key, value in arguments.keywords.items() if key not in taken}
+            scope.names[node.args.kwarg.arg] = Mapping(rest, [])
+
+    def _is_static(self, node: ast.AST) -> bool:
+        return isinstance(node, FUNCTIONS) and any(
+            isinstance(each, ast.Name) and each.id == "staticmethod" for each in node.decorator_list
+        )
+
+    def instance(self, cls: Class, arguments: Arguments) -> Value:
+        """What a call of a class of the module gives."""
+        bases = self.module.base_names(cls.node)
+        if any(base.startswith(("sklearn.", "imblearn.")) for base in bases) and self.module.method(cls.node, "fit"):
+            return self._own_learner(cls, arguments)
+        instance = Instance(cls, {})
+        initialize = self.module.method(cls.node, "__init__")
+        if initialize is not None:
+            self.run(Function(initialize, cls.scope, instance), arguments)
+        return instance
+
+    def _own_learner(self, cls: Class, arguments: Arguments) -> Learner:
+        """An object of a class of the module that inherits from scikit-learn's."""
+        learner = Learner(None, arguments.node, None, (), tuple(arguments.values))
+        self.events.learners.append(learner)
+        return learner
+
+    # Statements
+
+    def block(self, statements: Sequence[ast.stmt]) -> bool:
+        """Run statements; returns whether they leave the block early."""
+        for statement in statements:
+            self._steps -= 1
+            if self._steps <= 0 and len(self.frames) > 1:
+                return True
+            handler = _STATEMENTS.get(statement.__class__)
+            if handler is not None and handler(self, statement):
+                return True
+        return False
+
+    def _expression(self, node: ast.Expr) -> None:
+        if not self._is_looked_at(node.value):
+            self.evaluate(node.value)
+
+    def _is_looked_at(self, value: ast.expr) -> bool:
+        while isinstance(value, ast.Attribute | ast.Call | ast.Subscript):
+            value = value.func if isinstance(value, ast.Call) else value.value
+        return isinstance(value, ast.Constant) or (isinstance(value, ast.Name) and value.id in _LOOKED_AT)
+
+    def _assignment(self, node: ast.Assign) -> None:
+        value = self.evaluate(node.value)
+        for target in node.targets:
+            self.bind(target, value, node.value)
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.bind(node.target, self.evaluate(node.value), node.value)
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        left = self.evaluate(_loaded(node.target))
+        right = self.evaluate(node.value)
+        if isinstance(left, Items) and isinstance(right, Items):
+            value: Value = Items(left.values + right.values, exact=left.exact and right.exact)
+        elif any(isinstance(option, Data) for side in (left, right) for option in options(side)):
+            value = self.arithmetic(self.data(left, node.value) or left, node.op, right, node.value)
+        else:
+            scored = self._scored(left, right)
+            value = scored if scored.scores else Unknown(node, loops=self.loops_in((left, right)))
+        self.bind(node.target, value, node.value)
+
+    def bind(self, target: ast.expr, value: Value, node: ast.AST) -> None:
+        """Assign a value to a target."""
+        match target:
+            case ast.Name(id=name):
+                named = either([self.named(name, option, node) for option in options(value)])
+                if isinstance(value, Unknown) and not value.name:
+                    value.name = name
+                self.scope.put(name, named)
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
+                self._unpack(targets, value, node)
+            case ast.Starred(value=inner):
+                self.bind(inner, value, node)
+            case ast.Attribute(value=owner_node, attr=name):
+                for owner in options(self.evaluate(owner_node)):
+                    self._set_attribute(owner, name, self.named(name, value, node), target)
+            case ast.Subscript(value=owner_node, slice=index):
+                self._set_item(owner_node, index, value, target)
+
+    def _set_attribute(self, owner: Value, name: str, value: Value, target: ast.expr) -> None:
+        match owner:
+            case Instance(attributes=attributes):
+                attributes[name] = value
+            case Unknown(parts=parts):
+                parts[name] = value
+            case Data() if name not in ("columns", "index", "shape", "name"):
+                self.replace(owner, Data("assigned", target, (owner, *self.data_in([value])), only([name])))
+            case Data() if name == "columns":
+                self.replace(owner, Data("computed", target, (owner,)))
+
+    def _set_item(self, owner_node: ast.expr, index_node: ast.expr, value: Value, target: ast.expr) -> None:
+        index = self._index(index_node)
+        owner = self.evaluate(owner_node)
+        if isinstance(owner, Unknown) and owner.learner is None:
+            owner_data = self.data(owner)
+            self.replace(owner, owner_data or owner)
+            owner = owner_data or owner
+        owners, values = options(owner), options(value)
+        for number, option in enumerate(owners):
+            self._set_one(option, index, values[number] if len(values) == len(owners) > 1 else value, target)
+
+    def _set_one(self, owner: Value, index: Value, value: Value, target: ast.expr) -> None:
+        match owner:
+            case Mapping(keys=keys, rest=rest):
+                if isinstance(index, Known) and isinstance(index.value, str | int):
+                    keys[index.value] = value
+                else:
+                    rest.append(value)
+            case Items(values=values):
+                position = index.value if isinstance(index, Known) else None
+                if isinstance(position, int) and owner.exact and -len(values) <= position < len(values):
+                    values[position] = value
+                else:
+                    values.append(value)
+                    owner.exact = False
+            case Data():
+                self._set_columns(owner, index, value, target)
+            case Method(owner=Data() as data, name="loc" | "iloc" | "at" | "iat" | "ix"):
+                self._set_columns(data, index, value, target)
+            case Instance(attributes=attributes) if isinstance(index, Known) and isinstance(index.value, str):
+                attributes[index.value] = value
+
+    def _set_columns(self, owner: Data, index: Value, value: Value, target: ast.expr) -> None:
+        columns = selected(index)
+        everything = columns is not None
+        if columns is None and isinstance(index, Items) and len(index.values) == 2:
+            columns = self._positions(index.values[1])
+        found = self.data_in([value])
+        if found and found[0].how == "statistic":
+            found = [self.filled(owner, found, target)]
+        named = EVERY_COLUMN if columns is None else columns
+        if not everything:
+            # Only some rows are set: what the columns held before is still there.
+            found = [*found, Data("columns", target, (owner,), named)]
+        self.replace(owner, Data("assigned", target, (owner, *found), named))
+
+    def _unpack(self, targets: list[ast.expr], value: Value, node: ast.AST) -> None:
+        if isinstance(value, Items) and value.exact and len(value.values) == len(targets):
+            for target, each in zip(targets, value.values, strict=True):
+                self.bind(target, each, node)
+            return
+        data = next((option for option in options(value) if isinstance(option, Data)), None)
+        if isinstance(value, Items) and not value.exact:
+            data = next((each for each in value.values if isinstance(each, Data)), data)
+        if data is not None and self._unpack_split(targets, data, node):
+            return
+        for target in targets:
+            self.bind(target, self._taken_out(value, data, node), node)
+
+    def _taken_out(self, value: Value, data: Data | None, node: ast.AST) -> Value:
+        if data is not None:
+            return Data(data.how if data.how in ("rows", "read") else "derived", data.node, data.sources)
+        if isinstance(value, Items) and value.values:
+            return either(value.values)
+        return Unknown(node, loops=self.loops_in([value]))
+
+    def _unpack_split(self, targets: list[ast.expr], data: Data, node: ast.AST) -> bool:
+        """`X_train, X_test, y_train, y_test = prepare(df)`: a split by its names, wherever it happens."""
+        names = [target.id for target in targets if isinstance(target, ast.Name)]
+        found = {role_of_name(name) for name in names} - {None}
+        if len(names) < len(targets) or len(found) < 2 or not data.sources or not isinstance(node, ast.Call):
+            return False
+        if "split" not in ast.unparse(node.func).lower():
+            return False
+        split = self.split(node, "named", data.sources)
+        for target, name in zip(targets, names, strict=True):
+            role = role_of_name(name)
+            part = Data("part", node, (Data("derived", node, data.sources),), split=split, role=role)
+            self.bind(target, part, node)
+        return True
+
+    def _delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            match target:
+                case ast.Subscript(value=owner_node, slice=index_node):
+                    columns = selected(self._index(index_node))
+                    for owner in options(self.evaluate(owner_node)):
+                        if isinstance(owner, Data) and columns is not None and columns.names is not None:
+                            gone = EVERY_COLUMN.hiding(columns)
+                            self.replace(owner, Data("columns", target, (owner,), gone))
+
+    def _if(self, node: ast.If) -> bool:  # type: ignore[override]
+        self.evaluate(node.test)
+        holds = True if _is_main(node.test) else self.truth(node.test)
+        if holds is not None:
+            return self.block(node.body if holds else node.orelse)
+        scope, before = self.scope, dict(self.scope.names)
+        outer = self.branch
+        self.branch = (*outer, (node, 0))
+        left = self.block(node.body)
+        after_body = scope.names
+        scope.names = before if left or node.orelse else dict(before)
+        scope.names = dict(before)
+        self.branch = (*outer, (node, 1))
+        left_else = self.block(node.orelse)
+        self.branch = outer
+        if left and left_else:
+            return True
+        if left_else:
+            scope.names = after_body
+        elif not left:
+            scope.names = self.joined(after_body, scope.names)
+        return False
+
+    def _for(self, node: ast.For | ast.AsyncFor) -> None:
+        iterable = self.evaluate(node.iter)
+        self.bind(node.target, self.element(iterable, node), node.iter)
+        self.loops.append(node)
+        self.block(node.body)
+        self.loops.pop()
+        self.block(node.orelse)
+
+    def _while(self, node: ast.While) -> None:
+        self.evaluate(node.test)
+        self.block(node.body)
+        self.block(node.orelse)
+
+    def _with(self, node: ast.With | ast.AsyncWith) -> bool:
+        for item in node.items:
+            value = self.evaluate(item.context_expr)
+            if item.optional_vars is not None:
+                self.bind(item.optional_vars, value, item.context_expr)
+        return self.block(node.body)
+
+    def _try(self, node: ast.Try | ast.TryStar) -> bool:
+        scope, before = self.scope, dict(self.scope.names)
+        left = self.block(node.body)
+        after = scope.names
+        outer = self.branch
+        for handler in node.handlers:
+            scope.names = dict(before)
+            self.branch = (*outer, (handler, 0))
+            handler_left = self.block(handler.body)
+            if not handler_left:
+                after = scope.names if left else self.joined(after, scope.names)
+                left = False
+        self.branch = outer
+        scope.names = after
+        if not left:
+            left = self.block(node.orelse)
+        return self.block(node.finalbody) or left
+
+    def _match(self, node: ast.Match) -> None:
+        self.evaluate(node.subject)
+        scope, before = self.scope, dict(self.scope.names)
+        after = dict(before)
+        for case in node.cases:
+            scope.names = dict(before)
+            if not self.block(case.body):
+                after = self.joined(after, scope.names)
+        scope.names = after
+
+    def _return(self, node: ast.Return) -> bool:
+        if node.value is not None:
+            self.frames[-1].returned.append(self.evaluate(node.value))
+        return True
+
+    def _leave(self, node: ast.stmt) -> bool:
+        return True
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+        self.scope.put(node.name, Function(node, self.scope))
+
+    def _class(self, node: ast.ClassDef) -> None:
+        self.scope.put(node.name, Class(node, self.scope))
+
+    def _global(self, node: ast.Global | ast.Nonlocal) -> None:
+        self.scope.shared |= frozenset(node.names)
+
+    def _assert(self, node: ast.Assert) -> None:
+        self.evaluate(node.test)
+
+
+def _is_main(test: ast.expr) -> bool:
+    match test:
+        case ast.Compare(left=ast.Name(id="__name__")):
+            return True
+    return False
+
+
+def _loaded(target: ast.expr) -> ast.expr:
+    """A target of an augmented assignment as the expression that reads it: its context is not asked for."""
+    return target
+
+
+_STATEMENTS: dict[type[ast.AST], Callable[[Program, Any], bool | None]] = {
+    ast.Expr: Program._expression,
+    ast.Assign: Program._assignment,
+    ast.AnnAssign: Program._annotated,
+    ast.AugAssign: Program._augmented,
+    ast.Delete: Program._delete,
+    ast.If: Program._if,
+    ast.For: Program._for,
+    ast.AsyncFor: Program._for,
+    ast.While: Program._while,
+    ast.With: Program._with,
+    ast.AsyncWith: Program._with,
+    ast.Try: Program._try,
+    ast.TryStar: Program._try,
+    ast.Match: Program._match,
+    ast.Return: Program._return,
+    ast.Raise: Program._leave,
+    ast.Continue: Program._leave,
+    ast.Break: Program._leave,
+    ast.FunctionDef: Program._function,
+    ast.AsyncFunctionDef: Program._function,
+    ast.ClassDef: Program._class,
+    ast.Global: Program._global,
+    ast.Nonlocal: Program._global,
+    ast.Assert: Program._assert,
+}
+
+__all__ = ["Program", "follow", "inside"]
