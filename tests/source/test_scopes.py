@@ -47,6 +47,11 @@ def test_decorators_defaults_annotations_and_bases_belong_to_the_outer_scope() -
     assert scope_of(module, "body") == "Class"
 
 
+def test_parameters_belong_to_their_function() -> None:
+    module = module_of("class A:\n    def f(self, *a, b=1): pass\nlambda x: x\n")
+    assert [type(module.scope(arg)).__name__ for arg in module.nodes(ast.arg)] == ["FunctionDef"] * 3 + ["Lambda"]
+
+
 def test_the_default_of_a_lambda_belongs_to_the_outer_scope_and_its_body_to_its_own() -> None:
     module = module_of("lambda a=default: body\n")
     assert scope_of(module, "default") == "Module"
@@ -99,6 +104,10 @@ def test_names_of_a_class_body_are_not_seen_by_its_methods() -> None:
         ("x = y = 1\nx", ("assignment", "1")),
         ("x, y = 1, 2\nx", ("assignment", "1")),
         ("y, *x = 1, 2\nx", ("unpacking", "1, 2")),
+        ("x, y = *z, 1\nx", ("unpacking", "*z, 1")),
+        ("y, x = 1, *z\nx", ("unpacking", "1, *z")),
+        ("x, y = 1, *z\nx", ("assignment", "1")),
+        ("y, x = 1,\nx", ("unpacking", "1,")),
         ("x, y = f()\nx", ("unpacking", "f()")),
         ("[x, y] = f()\nx", ("unpacking", "f()")),
         ("(y, (z, x)) = f()\nx", ("unpacking", "f()")),
@@ -176,18 +185,21 @@ def test_nonlocal_sends_a_name_to_the_function_that_has_it() -> None:
         def outer():
             count = 1
             def middle():
+                nonlocal count
+                count = 0
                 def inner():
                     nonlocal count
                     count = 2
             class A:
+                count = 9
                 def method(self):
                     nonlocal count
                     count = 3
             return count
         """
     )
-    assert kinds(module, "count") == [("assignment", "1"), ("assignment", "2"), ("assignment", "3")]
-    assert owners(module.bindings["count"]) == ["outer"] * 3
+    assert kinds(module, "count") == [("assignment", each) for each in "1023"]
+    assert owners(module.bindings["count"]) == ["outer", "outer", "outer", "A", "outer"]
 
 
 def test_a_nonlocal_that_nothing_explains_does_no_harm() -> None:
@@ -205,6 +217,7 @@ def test_all_bindings_of_a_name_come_in_the_order_of_the_text() -> None:
         "import",
     ]
     assert set(module.bindings) == {"x", "f"}
+    assert len(module.bindings) == 2
     assert "f" in module.bindings
     assert module.bindings.get("y") is None
 

@@ -74,8 +74,6 @@ class Flow(Scopes):
 
     def _runs_before(self, binder: ast.AST, towards_use: dict[ast.AST, ast.AST]) -> _Before:
         """Whether a node that binds has run when a use, given by the path to it, runs later in the same scope."""
-        if isinstance(binder, ast.arg) or binder in towards_use:
-            return "always"
         self._look()
         before: _Before = "always"
         child, parent = binder, self._parents[binder]
@@ -84,15 +82,17 @@ class Flow(Scopes):
                 return "maybe"  # a `global` or `nonlocal` of a function: it runs whenever that is called
             if before == "never" and isinstance(parent, (*LOOPS, *_TRIES)):
                 before = "maybe"  # what leaves a block may go on behind the loop or in a handler
-            if before != "never" and _leaves(parent, child):
+            if _leaves(parent, child):
                 before = "never"
             elif before == "always" and not _always_runs(parent, child):
                 before = "maybe"
             child, parent = parent, self._parents[parent]
-        if before == "never" and isinstance(parent, _TRIES):
-            before = "maybe"
-        together = _runs_with(parent, child, towards_use[parent])
-        return before if together == "always" or before == "never" else together
+        use = towards_use[parent]
+        if before == "never":
+            goes_on = isinstance(parent, _TRIES) or (isinstance(parent, LOOPS) and use in parent.orelse)
+            return "maybe" if goes_on else "never"
+        together = _runs_with(parent, child, use)
+        return before if together == "always" else together
 
 
 def _always_runs(parent: ast.AST, child: ast.AST) -> bool:
@@ -119,11 +119,11 @@ def _always_runs(parent: ast.AST, child: ast.AST) -> bool:
 def _runs_with(parent: ast.AST, earlier: ast.AST, later: ast.AST) -> _Before:
     """Whether one part of `parent` has run when another, later in the text, runs."""
     match parent:
-        case ast.If(test=test) | ast.IfExp(test=test) if earlier is not test and later is not test:
+        case ast.If(test=test) | ast.IfExp(test=test) if earlier is not test:
             return "always" if _branch(parent, earlier) == _branch(parent, later) else "never"
         case ast.For() | ast.AsyncFor() | ast.While() if later in parent.orelse:
             return "always" if earlier in parent.orelse or _always_runs(parent, earlier) else "maybe"
-        case ast.Match(cases=cases) if earlier in cases and earlier is not later:
+        case ast.Match(cases=cases) if earlier in cases:
             return "never"
         case ast.Try() | ast.TryStar():
             return _tried_with(parent, earlier, later)
@@ -155,10 +155,7 @@ def _branch(parent: ast.AST, child: ast.AST) -> str:
 
 def _leaves(parent: ast.AST, child: ast.AST) -> bool:
     """Whether the block of `parent` that holds `child` ends by leaving what is around it."""
-    if not isinstance(child, ast.stmt):
-        return False
-    block = getattr(parent, _branch(parent, child), None)
-    return isinstance(block, list) and _always_leaves(block)
+    return isinstance(child, ast.stmt) and _always_leaves(getattr(parent, _branch(parent, child)))
 
 
 def _always_leaves(block: list[ast.stmt]) -> bool:

@@ -90,7 +90,7 @@ class Scopes(Tree):
     def _binding_scope(self, node: ast.AST, name: str) -> Scope:
         """The scope of the variable that a name means at a node, if it is bound there."""
         scope = self.scope(node)
-        if isinstance(scope, COMPREHENSIONS) and isinstance(self._parents.get(node), ast.NamedExpr):
+        if isinstance(self._parents.get(node), ast.NamedExpr):
             scope = self._outside_comprehensions(scope)
         return self._declared_elsewhere.get((scope, name), scope) if self._declared_elsewhere else scope
 
@@ -172,8 +172,7 @@ class _Bindings(Mapping[str, list[Binding]]):
 def _runs_inside(scope: ast.AST, child: ast.AST, grandchild: ast.AST, node: ast.AST) -> bool:
     """Whether a node below a scope node is evaluated in that scope, given the two nodes on the path to it."""
     if isinstance(scope, COMPREHENSIONS):
-        first = scope.generators[0]
-        return not (child is first and grandchild is first.iter)
-    if isinstance(scope, ast.Lambda):
-        return child is scope.body or node.__class__ is ast.arg
-    return isinstance(child, ast.stmt) or (node.__class__ is ast.arg and not isinstance(scope, ast.ClassDef))
+        return grandchild is not scope.generators[0].iter
+    if node.__class__ is ast.arg:
+        return True
+    return child is scope.body if isinstance(scope, ast.Lambda) else isinstance(child, ast.stmt)
