@@ -45,7 +45,7 @@ class PredictInTrainMode(Check[ast.Module]):
     Models that a function receives from elsewhere, that come from `from_pretrained` (which switches to evaluation)
     or from an unknown place; models without layers that depend on the mode; the target networks and
     samples that training itself needs; modules of Lightning, whose Trainer switches the mode; `train()` where
-    nothing is trained, as for Monte Carlo dropout; unit tests.
+    nothing is trained, as for Monte Carlo dropout; models that are neither trained nor loaded; unit tests.
 
     ## Fix safety
     No fix: where evaluation begins and training goes on is for a reader to say.
@@ -149,10 +149,10 @@ class PredictInTrainMode(Check[ast.Module]):
         ),
         Good(
             """
-            target = nn.Sequential(nn.Linear(8, 8), nn.Dropout(), nn.Linear(8, 2))
+            target_net = nn.Sequential(nn.Linear(8, 8), nn.Dropout(), nn.Linear(8, 2))
             for states, rewards, next_states in replay:
                 with torch.no_grad():
-                    wanted = rewards + 0.99 * target(next_states).max(1).values
+                    wanted = rewards + 0.99 * target_net(next_states).max(1).values
                 (network(states) - wanted).square().mean().backward()
                 optimizer.step()
             """,
@@ -167,6 +167,18 @@ class PredictInTrainMode(Check[ast.Module]):
                 samples = [model(x) for _ in range(100)]
             """,
             "Monte Carlo dropout.",
+        ),
+        Good(
+            """
+            class Net(nn.Module):
+                def forward(self, x):
+                    return F.dropout(x, training=self.training)
+
+            net = Net()
+            with torch.no_grad():
+                print(net(x))
+            """,
+            "A model with random weights has nothing to predict.",
         ),
         Good(
             """
@@ -245,5 +257,6 @@ def _given(model: ast.expr, module: Module) -> Iterator[ast.expr]:
 def _makes_training_mode(maker: ast.expr, module: Module) -> bool:
     cls = module.local_class(maker)
     if cls is not None:
-        return module.is_subclass(cls, MODULE)
+        has_weights = module.backward_calls or module.calls("load_state_dict")
+        return bool(has_weights) and module.is_subclass(cls, MODULE)
     return bool(_IN_TRAINING_MODE.search(module.qualified_name(maker) or ""))
