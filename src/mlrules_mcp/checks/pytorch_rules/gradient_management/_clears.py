@@ -13,6 +13,7 @@ from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.values import OPTIMIZER
 
 _CLEARS = pattern(r"(zero|clear|reset)_?(\w*_)?grad|post_accumulate_grad_hook", re.IGNORECASE)
+_MAY_BE_OPTIMIZER = pattern(r"opt|adam|sgd|rms|lbfgs", re.IGNORECASE)
 _KEEPS_GRADIENTS = pattern(
     r"lr|learning|rate|sched|warm|log|save|checkpoint|ckpt|state|print|report|clip|norm|unscale|step|len|float|str",
     re.IGNORECASE,
@@ -43,7 +44,9 @@ def _clearing_nodes(module: Module) -> tuple[list[ast.AST], list[ast.Attribute]]
 def _is_new_optimizer(assign: ast.Assign, module: Module) -> bool:
     if not isinstance(assign.value, ast.Call) or module.called_name(assign.value) == "optimizers":
         return False
-    return any(map(module.is_optimizer, assign.targets))
+    # The names first: to follow the value of every target in a module is what this check would spend its time on.
+    named = any(_MAY_BE_OPTIMIZER.search(last_name(target) or "") for target in assign.targets)
+    return module.is_instance(assign.value, OPTIMIZER) or (named and any(map(module.is_optimizer, assign.targets)))
 
 
 def _is_another(optimizer: ast.expr, update: Update, module: Module) -> bool:
