@@ -129,7 +129,15 @@ def test_python_2_is_named() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ['print "x"\n' * 50, "x = = 1", "(" * 10_000, "[" * 10_000 + "]" * 10_000, "    x = = 1\n", "x = '"],
+    [
+        "x = = 1\n" * 30 + "a()\n",
+        'print "x"\n' * 50,
+        "x = = 1",
+        "(" * 10_000,
+        "[" * 10_000 + "]" * 10_000,
+        "    x = = 1\n",
+        "x = '",
+    ],
 )
 def test_where_nothing_is_left_that_is_said_once_and_nothing_is_analysed(text: str) -> None:
     tree, (diagnostic,) = parse(SourceFile.from_text(text))

@@ -63,7 +63,9 @@ def test_a_byte_order_mark_is_no_part_of_the_text_and_is_written_back() -> None:
     source = SourceFile.from_bytes(data, "model.py")
     assert source.text == "x = 1\n"
     assert source.encode(source.text) == data
-    assert SourceFile.from_text("\ufeffx = 1\n").text == "x = 1\n"
+    snippet = SourceFile.from_text("\ufeffx = 1\n")
+    assert snippet.text == "x = 1\n"
+    assert snippet.encode(snippet.text) == data
 
 
 def test_a_byte_order_mark_wins_over_a_declaration() -> None:
@@ -122,6 +124,16 @@ def test_a_file_that_is_not_there_or_is_a_folder_is_refused_with_the_reason(tmp_
             SourceFile.from_path(path, "given.py")
         assert caught.value.diagnostic.code == "unreadable"
         assert caught.value.diagnostic.path == "given.py"
+    with pytest.raises(UnreadableSource, match="directory"):
+        SourceFile.from_path(tmp_path)
+
+
+def test_a_file_is_reported_under_its_path_or_a_given_name(tmp_path: Path) -> None:
+    file = tmp_path / "train.py"
+    file.write_bytes(b"\xef\xbb\xbfx = 1\n")
+    source = SourceFile.from_path(file)
+    assert (source.path, source.text, source.bom, source.encoding) == (file.as_posix(), "x = 1\n", True, "utf-8")
+    assert SourceFile.from_path(file, "given.py").path == "given.py"
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
@@ -169,6 +181,8 @@ def test_a_byte_order_mark_does_not_shift_columns() -> None:
         "    x = 1\r\n    load(x)\r\n",
         "        x = 1\n    else:\n        load(x)\n",
         "  \t  load(x)\n",
+        "    x = f(\n\t1)\n    load(x)\n",
+        "    x = 1\n \n    load(x)\n",
     ],
 )
 def test_a_snippet_cut_from_an_indented_place_parses_with_its_own_lines_and_columns(snippet: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 import pytest
 
@@ -30,13 +31,30 @@ def test_nodes_of_one_type_come_in_the_order_of_the_text() -> None:
 
 
 def test_every_node_but_the_module_has_its_parent() -> None:
-    module = module_of("def f(a, *, b=1):\n    with g(a) as h, i:\n        return [j async for j in k if l]\n")
+    module = module_of(
+        """
+        def f(a, *, b, c=1):
+            with g(a) as h, i:
+                return [j async for j in k if l], {**m, n: o}
+        match p:
+            case Q(r=s, t=u) | {"v": w, **x}:
+                global y
+        """
+    )
+    assert set(module.walk(module.tree, into_functions=True)) == {module.tree, *_below(module.tree)}
     for node in ast.walk(module.tree):
-        for child in ast.iter_child_nodes(node):
-            # Contexts and operators are shared by all nodes: they have no parent of their own.
-            if not isinstance(child, ast.expr_context | ast.operator | ast.boolop | ast.unaryop | ast.cmpop):
-                assert module.parent(child) is node
+        # Contexts and operators are shared by all nodes: they have no parent of their own.
+        for child in set(ast.iter_child_nodes(node)) & set(_below(node)):
+            assert module.parent(child) is node
     assert module.parent(module.tree) is None
+
+
+def _below(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes below one, but for contexts and operators."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr_context | ast.operator | ast.boolop | ast.unaryop | ast.cmpop):
+            yield child
+            yield from _below(child)
 
 
 def test_deep_trees_are_walked_without_recursion() -> None:
@@ -147,6 +165,8 @@ def test_the_text_of_a_node_is_as_it_is_written(line_end: str) -> None:
     assert module.text(call(module, "f")) == 'f("ä",\n  g( 1 ) )'
     assert module.text(call(module, "g")) == "g( 1 )"
     assert module.text(call(module, "h")) == "h(ü)"
+    plain = Module(SourceFile.from_text(line_end.join(["x = f(1,", "  2)"])))
+    assert plain.text(call(plain, "f")) == "f(1,\n  2)"
 
 
 def test_the_location_of_a_node_inside_a_formatted_string_is_its_own() -> None:

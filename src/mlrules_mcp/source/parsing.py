@@ -44,7 +44,7 @@ def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
             errors.append(_syntax_error(source, error, line))
             lines[start:end] = [""] * (end - start)
             too_many = len(errors) >= _MOST_ERRORS or len(errors) * len(source.code) > _MOST_READ_AGAIN
-            if too_many or start == end or not any(map(str.strip, lines[source.shift :])):
+            if too_many or not any(map(str.strip, lines[source.shift :])):
                 return ast.Module([], []), [_gave_up(errors[0])]
         except (ValueError, RecursionError, MemoryError) as error:
             return ast.Module([], []), [*errors, _unparsable(source, error)]
@@ -72,16 +72,17 @@ def _statement_starts(source: SourceFile) -> list[int]:
         line = last
     starts: list[int] = []
     decorated = False
-    outermost = _indent(source.lines[source.shift - 1]) + 1 if source.shift else 0
+    outermost = 0
     for index, text in enumerate(source.lines[source.shift :], start=source.shift):
         stripped = text.lstrip()
         if not stripped or stripped[0] == "#" or index in in_strings or _CONTINUES.match(stripped):
             continue
-        if _indent(text) <= outermost or not starts:
+        if not starts:
+            outermost = _indent(text)
+        if _indent(text) <= outermost:
             if not decorated:
                 starts.append(index)
             decorated = stripped[0] == "@"
-            outermost = _indent(text) if source.shift and len(starts) == 1 else outermost
     return starts
 
 

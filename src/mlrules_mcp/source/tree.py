@@ -289,5 +289,5 @@ def code_of(expression: ast.expr) -> str:
 
 def _repeats(loop: Loop, child: ast.AST) -> bool:
     if isinstance(loop, ast.While):
-        return child is loop.test or child not in loop.orelse
+        return child not in loop.orelse
     return child is not loop.iter and child is not loop.target and child not in loop.orelse
