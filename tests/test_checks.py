@@ -13,7 +13,7 @@ from mlrules_mcp.analysis.fixes import fix
 from mlrules_mcp.catalogue import AnyCheck, Catalogue, all_checks
 from mlrules_mcp.checks.check import SECTIONS, Bad, Good, documentation
 from mlrules_mcp.findings import Location
-from mlrules_mcp.source import SourceFile
+from mlrules_mcp.source import Module, SourceFile
 
 CATALOGUE = Catalogue()
 CHECKS = {check.name: check for check in CATALOGUE.checks}
@@ -67,6 +67,12 @@ def test_a_bad_example_is_found_at_the_marked_place(check: AnyCheck, example: Ba
     for finding in analysis.findings:
         assert (finding.severity == "advice") == example.advice
         assert finding.message.endswith(".")
+
+
+@pytest.mark.parametrize(("check", "example"), examples_of(Good))
+def test_a_good_example_is_looked_at(check: AnyCheck, example: Good) -> None:
+    module = Module(SourceFile.from_text(unmarked(example.code), "train.py"))
+    assert module.uses(check.packages), "it imports none of the check's packages: its silence shows nothing"
 
 
 @pytest.mark.parametrize(("check", "example"), examples_of(Good))

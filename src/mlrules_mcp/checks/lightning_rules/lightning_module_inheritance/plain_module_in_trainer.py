@@ -89,6 +89,7 @@ class PlainModuleInTrainer(Check[ast.Module]):
         ),
         Good(
             """
+            from lightning import seed_everything
             from torch import nn
             from transformers import Trainer
 

@@ -317,6 +317,7 @@ class LossKeptWithGraph(Check[ast.Module]):
         ),
         Good(
             """
+            import torch
             from collections import deque
 
             recent = deque(maxlen=20)
