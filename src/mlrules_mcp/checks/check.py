@@ -96,6 +96,7 @@ class Check(Generic[N]):
         *,
         fix: Fix | None = None,
         advice: bool = False,
+        error: bool = False,
         also_at: Sequence[Positioned] = (),
         related: Sequence[tuple[Positioned, str]] = (),
     ) -> Finding:
@@ -105,14 +106,17 @@ class Check(Generic[N]):
             message: what goes wrong at run time and what to write instead, in two sentences.
             fix: how it is mended; None where code may be lost or there is no one way.
             advice: report it as advice, whatever the rule's severity.
+            error: report it as an error although the rule's findings are warnings; a rule that was set to advice
+                stays advice.
             also_at: further places of the same problem.
             related: other places that the finding speaks of, each with what it is.
         """
         path = module.source.path
+        severity: Severity = "error" if error and self.severity == "warning" else self.severity
         return Finding(
             self.rule,
             self.name,
-            "advice" if advice else self.severity,
+            "advice" if advice else severity,
             path,
             module.location(node),
             message,

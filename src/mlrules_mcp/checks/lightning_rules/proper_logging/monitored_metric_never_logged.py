@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mlrules_mcp.checks._lightning import EARLY_STOPPINGS, LIGHTNING, MODEL_CHECKPOINTS
 from mlrules_mcp.checks.check import Bad, Check, Good
@@ -198,9 +197,8 @@ class MonitoredMetricNeverLogged(Check[ast.Module]):
             return
         for monitor in (*_of_callbacks(module), *(_of_schedules(module) if logged.names else ())):
             if isinstance(monitor.value, str) and not logged.holds(monitor.value):
-                finding = self.finding(module, monitor, _message(monitor.value, logged.names))
                 # The run ends: worse than the rule's own level.
-                yield replace(finding, severity="error") if self.severity == "warning" else finding
+                yield self.finding(module, monitor, _message(monitor.value, logged.names), error=True)
 
 
 def _trains_here(module: Module) -> Iterator[ast.ClassDef]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mlrules_mcp.checks._leakage import data_flow
 from mlrules_mcp.checks._scores import chosen_on_test, compared_on_test
@@ -145,7 +144,7 @@ class TunedOnTest(Check[ast.Module]):
             loops |= score.loops
             if choice.node not in seen:
                 seen.add(choice.node)
-                finding = self.finding(
+                yield self.finding(
                     module,
                     choice.node,
                     f"The best {'setting' if is_setting else 'model'} is picked by its score on the test data, so "
@@ -153,8 +152,8 @@ class TunedOnTest(Check[ast.Module]):
                     "measure of new data any more. Choose by cross-validation or on a validation part, and use the "
                     "test part once.",
                     related=[(score.node, "the score on the test data")],
+                    error=is_setting,
                 )
-                yield replace(finding, severity="error") if is_setting else finding
         for score in compared_on_test(module):
             if not score.loops & loops:
                 yield self.finding(
