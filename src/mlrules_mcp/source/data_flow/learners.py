@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN, only
 from mlrules_mcp.source.data_flow.events import Fit, Score
 from mlrules_mcp.source.data_flow.lineage import predictions_in
-from mlrules_mcp.source.data_flow.scopes import Arguments, known
+from mlrules_mcp.source.data_flow.scopes import Arguments
 from mlrules_mcp.source.data_flow.tables import Tables
 from mlrules_mcp.source.data_flow.values import (
     Data,
@@ -17,12 +17,9 @@ from mlrules_mcp.source.data_flow.values import (
     How,
     Instance,
     Items,
-    Known,
     Learner,
-    Mapping,
     Method,
     Scored,
-    Symbol,
     Trade,
     Unknown,
     Value,
@@ -280,11 +277,3 @@ def _aligned(value: Value, other: Either, position: int) -> Value:
     if isinstance(value, Either) and len(value.options) == len(other.options):
         return value.options[position]
     return value
-
-
-def is_number(value: Value) -> bool:
-    """Whether a value is a constant number."""
-    return isinstance(known(value), int | float) and not isinstance(known(value), bool)
-
-
-__all__ = ["LEARNER_METHODS", "Known", "Learners", "Mapping", "Symbol", "is_number"]

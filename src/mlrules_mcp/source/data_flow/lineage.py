@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterable, Iterator
 
 from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN, Columns, Name
@@ -193,3 +194,80 @@ def split_inputs(data: Data) -> Iterator[Split]:
     for current in ancestry(data):
         if current.how == "part" and current.split is not None:
             yield current.split
+
+
+def parts(data: Data) -> list[Data]:
+    """The parts, nearest first, that some data lies in by its first sources."""
+    parts: list[Data] = []
+    current: Data | None = data
+    while current is not None:
+        if current.how == "part":
+            parts.append(current)
+        current = current.sources[0] if current.sources else None
+    return parts
+
+
+def cut(data: Data) -> Data | None:
+    """The selection of rows that data is, through selections of columns and copies."""
+    current = data
+    while current.how in ("copy", "columns", "computed") and current.sources:
+        current = current.sources[0]
+    if current.how != "rows" or not _cuts(current.node):
+        return None
+    return current
+
+
+def _cuts(node: ast.AST) -> bool:
+    """Whether rows are taken by an index, a mask or a query, rather than put in order or cleaned."""
+    match node:
+        case ast.Subscript():
+            return True
+        case ast.Call(func=ast.Attribute(attr=name)):
+            return name in ("query", "head", "tail", "sample", "drop", "truncate", "split", "take")
+    return False
+
+
+def is_from_separate_sets(rows: Data) -> bool:
+    """Whether rows are taken back out of what was put together from several sets: no split."""
+    pending, seen = [rows], set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if current.how == "stacked":
+            return True
+        pending.extend(current.sources)
+    return False
+
+
+def statistic(data: Data) -> Data | None:
+    """The statistic that data is, through what only takes it out or rounds it."""
+    current = data
+    while current.how in ("copy", "columns", "rows") and current.sources:
+        current = current.sources[0]
+    return current if current.how == "statistic" else None
+
+
+def statistics_in(data: Data) -> list[Data]:
+    """The statistics in `std`, `max - min`, `std + 1e-8`."""
+    if (found := statistic(data)) is not None:
+        return [found]
+    if data.how == "computed":
+        parts = [statistics_in(source) for source in data.sources]
+        return [found for part in parts for found in part] if all(parts) else []
+    return []
+
+
+def is_of(data: Data, owner: Data) -> bool:
+    """Whether a statistic, or an index, is of rows that come from where those of the owner come from."""
+    origins = {each for each in ancestry(owner) if not each.sources}
+    return any(each in origins for source in data.sources for each in ancestry(source))
+
+
+def has_columns_of(data: Data, other: Data) -> bool:
+    """Whether data has the columns of another table: it is that, or some of its rows."""
+    current = data
+    while current is not other and current.how in ("rows", "copy", "part", "named") and current.sources:
+        current = current.sources[0]
+    return current is other

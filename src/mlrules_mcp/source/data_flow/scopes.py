@@ -140,8 +140,16 @@ class Memory:
         self._time += 1
         return self._time
 
+    def evaluate(self, node: ast.expr) -> Value:
+        """What an expression gives."""
+        raise NotImplementedError
+
     def call(self, function: Value, arguments: Arguments) -> Value:
         """What a call gives."""
+        raise NotImplementedError
+
+    def bind(self, target: ast.expr, value: Value, node: ast.AST) -> None:
+        """Assign a value to a target."""
         raise NotImplementedError
 
     # What happens
