@@ -42,13 +42,21 @@ def _block(block: Block, catalogue: Catalogue) -> Iterator[str]:
         yield from (f"- {bullet.text}" for bullet in block.guidance)
     for rule in block.rules:
         yield from ("", f"### `{rule.key}`", "", f"{rule.description}. Severity: {rule.severity}.")
-        for check in catalogue.checks_of(rule):
-            yield from _check(check)
+        checks = catalogue.checks_of(rule)
+        for check in checks:
+            if check.rule == rule.key:
+                yield from _check(check)
+        shared = [f"[{check.name}](#{check.name})" for check in checks if check.rule != rule.key]
+        if shared:
+            yield from ("", f"Also enforced by {', '.join(shared)}.")
 
 
 def _check(check: AnyCheck) -> Iterator[str]:
     data = check_data(check)
     yield from ("", f"#### {check.name}", "", data["summary"])
+    if data["also_enforces"]:
+        others = " and ".join(f"`{rule}`" for rule in data["also_enforces"])
+        yield from ("", f"Also enforces {others}; what it finds is reported once, under `{check.rule}`.")
     for section in SECTIONS:
         yield from ("", f"**{section}.**" if section != "References" else "**References**", "")
         yield data[section.lower().replace(" ", "_")]

@@ -9,8 +9,8 @@ from mlrules_mcp.manifest.reader import read_manifest
 CATALOGUE = Catalogue()
 
 
-def with_house_rules(items: str) -> Catalogue:
-    house = read_manifest(f"@pytorch_rules [{items}]", "house.md")
+def with_house_rules(items: str, block: str = "pytorch_rules") -> Catalogue:
+    house = read_manifest(f"@{block} [{items}]", "house.md")
     return Catalogue(merge([*CATALOGUE.manifests, house]))
 
 
@@ -57,6 +57,41 @@ def test_selecting_and_ignoring_narrow_the_checks() -> None:
     narrowed = CATALOGUE.narrowed(select=["gradient_management"], ignore=["no-grad-not-called"])
     assert {check.rule for check in narrowed.checks} == {"pytorch_rules.gradient_management"}
     assert "no-grad-not-called" not in {check.name for check in narrowed.checks}
+
+
+def test_a_check_that_enforces_two_rules_is_of_both_and_its_findings_name_the_first() -> None:
+    (check,) = CATALOGUE.named("single-split-score")
+    assert check.rule == "sklearn_rules.cross_validation"
+    for key in check.rules:
+        assert check in CATALOGUE.checks_of(CATALOGUE.rules.rule(key))
+    assert check in CATALOGUE.named("evaluation_rules")
+    assert check in CATALOGUE.narrowed(select=["evaluation_rules.cross_validation"]).checks
+
+
+def test_the_checks_of_a_rule_have_those_of_other_rules_last() -> None:
+    rule = CATALOGUE.rules.rule("tracking_rules.reproducible_experiments")
+    own = [check.rule == rule.key for check in CATALOGUE.checks_of(rule)]
+    assert own == sorted(own, reverse=True)
+
+
+def test_ignoring_the_second_rule_of_a_check_keeps_what_it_finds_for_the_first() -> None:
+    for rule, kept in (("evaluation_rules.cross_validation", True), ("sklearn_rules.cross_validation", False)):
+        names = {check.name for check in CATALOGUE.narrowed(ignore=[rule]).checks}
+        assert ("single-split-score" in names) is kept
+
+
+def test_where_its_first_rule_is_off_a_check_enforces_the_second_with_the_severity_of_that() -> None:
+    catalogue = with_house_rules('{"id": "hyperparameter_tuning", "enabled": false}', "sklearn_rules")
+    (check,) = catalogue.named("random-state-missing")
+    assert (check.rule, check.severity) == ("tracking_rules.reproducible_experiments", "error")
+    assert catalogue.checks_of(catalogue.rules.rule("sklearn_rules.hyperparameter_tuning")) == []
+
+
+def test_rules_that_checks_also_enforce_are_of_the_manifest() -> None:
+    keys = {rule.key for rule in CATALOGUE.rules.rules}
+    for check in CATALOGUE.checks:
+        assert set(check.rules) <= keys
+        assert len(set(check.rules)) == len(check.rules)
 
 
 def test_an_unknown_name_is_refused_with_what_is_close() -> None:

@@ -35,7 +35,11 @@ class Catalogue:
         """The checks. They are loaded when first asked for: a server lists its tools and rules without them."""
         enabled = {rule.key: rule for rule in self.rules.rules if rule.enabled}
         order = {key: number for number, key in enumerate(enabled)}
-        found = [check(enabled[check.rule].severity) for check in all_checks() if check.rule in enabled]
+        found = [
+            check(rule.severity, rule.key)
+            for check in all_checks()
+            if (rule := next((enabled[key] for key in (check.rule, *check.also_enforces) if key in enabled), None))
+        ]
         return tuple(sorted(found, key=lambda check: order[check.rule]))
 
     @property
@@ -44,21 +48,22 @@ class Catalogue:
         return (self.rules,) if isinstance(self.rules, Manifest) else getattr(self.rules, "manifests", ())
 
     def checks_of(self, rule: Rule) -> list[AnyCheck]:
-        """The checks that enforce a rule."""
-        return [check for check in self.checks if check.rule == rule.key]
+        """The checks that enforce a rule, those whose findings name another one last."""
+        checks = [check for check in self.checks if rule.key in check.rules] if rule.enabled else []
+        return sorted(checks, key=lambda check: check.rule != rule.key)
 
     def narrowed(self, select: Collection[str] = (), ignore: Collection[str] = ()) -> Catalogue:
         """The catalogue with only the selected checks, and without the ignored ones.
 
         Args:
             select: names of checks, rules (`block.id`, or the id where it is unambiguous) or blocks; empty is all.
-            ignore: the same, to leave out.
+            ignore: the same, to leave out; a rule stands for the checks whose findings name it.
 
         Raises:
             UnknownSelection: a name stands for nothing.
         """
         kept = {check.name for name in select for check in self.named(name)} if select else None
-        dropped = {check.name for name in ignore for check in self.named(name)}
+        dropped = {check.name for name in ignore for check in self.named(name) if _is_named(name, check, check.rule)}
         narrowed = Catalogue(self.rules)
         narrowed.checks = tuple(
             check for check in self.checks if (kept is None or check.name in kept) and check.name not in dropped
@@ -71,11 +76,7 @@ class Catalogue:
         Raises:
             UnknownSelection: it stands for nothing.
         """
-        matching = [
-            check
-            for check in self.checks
-            if name in (check.name, check.rule, check.rule.partition(".")[0], check.rule.partition(".")[2])
-        ]
+        matching = [check for check in self.checks if _is_named(name, check, *check.rules)]
         if not matching and not any(name in (r.key, r.id, r.block) for r in self.rules.rules):
             from difflib import get_close_matches  # noqa: PLC0415 - only on this path
 
@@ -84,6 +85,11 @@ class Catalogue:
             hint = f" Did you mean {' or '.join(close)}?" if close else " `mlrules-mcp rules` lists the rules."
             raise UnknownSelection(f"There is no check, rule or block called '{name}'.{hint}")
         return matching
+
+
+def _is_named(name: str, check: AnyCheck, *rules: str) -> bool:
+    """Whether a name is a check's own, or the key, the id or the block of one of these rules."""
+    return name == check.name or any(name in (rule, *rule.split(".", 1)) for rule in rules)
 
 
 @cache

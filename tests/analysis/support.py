@@ -21,7 +21,7 @@ class FindCalls(Check[ast.Call]):
     def __init__(self, name: str, called: str, make_fix: Callable[[ast.Call, Module], Fix | None]) -> None:
         super().__init__("warning")
         self.name = name  # type: ignore[misc]
-        self.rule = "pytorch_rules.device_agnostic_code"  # type: ignore[misc]
+        self.rule = "pytorch_rules.device_agnostic_code"
         self.names = frozenset({called})  # type: ignore[misc]
         self._make_fix = make_fix
 

@@ -5,6 +5,7 @@ import pytest
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.manifest.model import AmbiguousRule, UnknownRule
 from mlrules_mcp.report.data import explanation_data, rules_data, without_empty
+from mlrules_mcp.report.text import explanation_text
 
 CATALOGUE = Catalogue()
 
@@ -33,6 +34,13 @@ def test_the_name_of_a_check_explains_it_alone() -> None:
     assert [check["check"] for check in data["checks"]] == ["no-grad-not-called"]
     assert len(data["guidance"]) == 4
     assert "«" not in data["checks"][0]["bad"][0]["code"]
+
+
+def test_a_rule_is_explained_with_the_checks_that_enforce_it_beside_another() -> None:
+    data = explanation_data(CATALOGUE, "evaluation_rules.cross_validation")
+    shared = next(check for check in data["checks"] if check["check"] == "single-split-score")
+    assert shared["also_enforces"] == ["evaluation_rules.cross_validation"]
+    assert "Also enforces evaluation_rules.cross_validation." in explanation_text(data)
 
 
 @pytest.mark.parametrize(("name", "error"), [("cross_validation", AmbiguousRule), ("nothing", UnknownRule)])

@@ -64,16 +64,19 @@ class Check(Generic[N]):
         names: where the node type is `ast.Call`, the last name parts of the calls it wants (`{"load"}` for
             `torch.load(…)`); empty wants every node.
         packages: a module that imports none of these is not looked at.
+        also_enforces: further rules that what it finds breaks. A finding names one rule alone: `rule`.
+        rule: the rule that its findings name: that of the folder, or another it enforces where that one is off.
         severity: that of the findings, from the manifest.
     """
 
     names: ClassVar[frozenset[str]] = frozenset()
     packages: ClassVar[frozenset[str]] = TORCH
+    also_enforces: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[Sequence[Example]] = ()
 
     node_types: ClassVar[tuple[type[ast.AST], ...]]
     name: ClassVar[str]
-    rule: ClassVar[str]
+    rule: str
 
     def __init_subclass__(cls) -> None:
         wanted = get_args(cls.__orig_bases__[0])[0]  # type: ignore[attr-defined]
@@ -81,8 +84,14 @@ class Check(Generic[N]):
         cls.name = re.sub(r"(?<!^)(?=[A-Z])", "-", cls.__name__).lower()
         cls.rule = ".".join(cls.__module__.split(".")[-3:-1])
 
-    def __init__(self, severity: Severity = "warning") -> None:
+    def __init__(self, severity: Severity = "warning", rule: str | None = None) -> None:
         self.severity = severity
+        self.rule = rule or type(self).rule
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The keys of the rules that it enforces, the one that its findings name first."""
+        return (self.rule, *(rule for rule in self.also_enforces if rule != self.rule))
 
     def check(self, node: N, module: Module) -> Iterator[Finding]:
         """Yield a finding for each problem at a node."""

@@ -152,6 +152,7 @@ def check_data(check: AnyCheck) -> dict[str, Any]:
     return {
         "check": check.name,
         "summary": sections["summary"],
+        "also_enforces": list(check.rules[1:]),
         **{title.lower().replace(" ", "_"): text for title, text in sections.items() if title != "summary"},
         "bad": [_bad_data(example) for example in check.examples if isinstance(example, Bad)],
         "good": [_good_data(example) for example in check.examples if isinstance(example, Good)],

@@ -122,6 +122,7 @@ def explanation_text(data: dict[str, Any], style: Style = plain) -> str:
         lines += ["", "No check looks for this in code: it is a practice to follow."]
     for check in data["checks"]:
         lines += ["", style(f"{check['check']}: {check['summary']}", bold=True)]
+        lines += [f"Also enforces {' and '.join(check['also_enforces'])}."] if check.get("also_enforces") else []
         for section in ("what_it_does", "why_it_matters", "do_not_flag", "fix_safety", "references"):
             title = section.replace("_", " ").capitalize()
             lines += ["", style(title, underline=True), check[section]]

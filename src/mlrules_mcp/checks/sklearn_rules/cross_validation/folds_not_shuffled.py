@@ -36,6 +36,7 @@ class FoldsNotShuffled(Check[ast.Call]):
 
     names = frozenset({"KFold"})
     packages = SKLEARN
+    also_enforces = ("evaluation_rules.cross_validation",)
     examples = (
         Bad(
             """

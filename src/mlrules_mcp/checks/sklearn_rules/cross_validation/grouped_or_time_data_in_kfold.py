@@ -53,6 +53,7 @@ class GroupedOrTimeDataInKfold(Check[ast.Module]):
     """
 
     packages = SKLEARN
+    also_enforces = ("evaluation_rules.cross_validation",)
     examples = (
         Bad(
             """

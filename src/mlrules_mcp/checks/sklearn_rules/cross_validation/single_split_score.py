@@ -42,6 +42,7 @@ class SingleSplitScore(Check[ast.Module]):
     """
 
     packages = SKLEARN
+    also_enforces = ("evaluation_rules.cross_validation",)
     examples = (
         Bad(
             """

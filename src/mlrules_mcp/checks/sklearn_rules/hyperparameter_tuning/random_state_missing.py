@@ -39,6 +39,7 @@ class RandomStateMissing(Check[ast.Call]):
 
     names = RANDOM | frozenset(RANDOM_WITH)
     packages = SKLEARN
+    also_enforces = ("tracking_rules.reproducible_experiments",)
     examples = (
         Bad(
             """
