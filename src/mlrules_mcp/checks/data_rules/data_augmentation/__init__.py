@@ -1,0 +1,1 @@
+"""Use data augmentation to improve generalization."""

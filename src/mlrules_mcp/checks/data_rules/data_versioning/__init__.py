@@ -1,0 +1,1 @@
+"""Version datasets and track data lineage."""

@@ -1,0 +1,1 @@
+"""ALWAYS use proper train/validation/test splits."""
