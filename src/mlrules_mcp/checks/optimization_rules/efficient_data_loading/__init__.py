@@ -1,0 +1,1 @@
+"""Optimize data loading with appropriate num_workers."""

@@ -1,0 +1,1 @@
+"""Use mixed precision training for faster training."""

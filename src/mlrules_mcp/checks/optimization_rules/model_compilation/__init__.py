@@ -1,0 +1,1 @@
+"""Use model compilation when available (torch.compile)."""

@@ -1,0 +1,1 @@
+"""Profile training loops to identify bottlenecks."""
