@@ -21,6 +21,7 @@ from mlrules_mcp.analysis.engine import analyze_files
 from mlrules_mcp.analysis.files import python_files
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.findings import SEVERITIES, Finding, Severity
+from mlrules_mcp.source import Project
 
 VERDICTS = Path(__file__).with_name("accuracy") / "verdicts"
 # The part of a check's findings that has to be right.
@@ -97,7 +98,7 @@ def read_verdicts(folder: Path) -> Iterator[tuple[Place, bool]]:
 
 def findings_in(folder: Path) -> list[Finding]:
     """What all checks find in a repository."""
-    return list(analyze_files(python_files([folder]), Catalogue(), folder).findings)
+    return list(analyze_files(python_files([folder]), Catalogue(), Project(folder)).findings)
 
 
 def judged(verdicts: dict[Place, bool], findings: dict[str, list[Finding]]) -> list[Row]:

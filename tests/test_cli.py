@@ -259,3 +259,17 @@ def test_checking_loads_nothing_heavy(folder: Path) -> None:
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=folder, check=True)
     assert result.stdout.splitlines()[-1] == "[]"
+
+
+HOOK = "import lightning as L\n\nclass Net(L.LightningModule):\n    def on_epoch_end(self):\n        self.reset()\n"
+
+
+def test_the_releases_that_a_project_declares_decide(folder: Path) -> None:
+    (folder / "train.py").write_text(HOOK)
+    assert "[removed-hook]" in invoke("check", "--select", "removed-hook").stdout
+    assert "[removed-hook]" in invoke("check", "-", "--select", "removed-hook", stdin=HOOK.encode()).stdout
+    (folder / "requirements.txt").write_text("pytorch-lightning==1.4\n")
+    for arguments in (["."], ["train.py"], ["-"], ["--fix"], ["-", "--diff"]):
+        result = invoke("check", *arguments, "--select", "removed-hook", stdin=HOOK.encode())
+        assert "removed-hook" not in result.output, arguments
+        assert result.exit_code == 0

@@ -15,7 +15,7 @@ from mlrules_mcp import __version__
 if TYPE_CHECKING:
     from mlrules_mcp.catalogue import Catalogue
     from mlrules_mcp.findings import Applicability, Diagnostic
-    from mlrules_mcp.source import SourceFile
+    from mlrules_mcp.source import Project, SourceFile
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _MANY_FILES = 100
@@ -84,14 +84,16 @@ def check(
     Exit code: 0 clean (advice alone is clean), 1 findings, 2 bad usage or unreadable input.
     """
     from mlrules_mcp.analysis.engine import Analysis, analyze_files
+    from mlrules_mcp.source import Project
 
     catalogue = _narrowed(_catalogue(manifests), select, ignore)
+    project = Project(Path.cwd())
     kinds: list[Applicability] = ["safe", "suggested"] if suggested else ["safe"]
     whole = not select and not ignore
     if "-" in paths:
         if len(paths) > 1:
             raise click.UsageError("'-' stands alone: code comes either from standard input or from files.")
-        analysis = _check_stdin(stdin_filename or "<stdin>", catalogue, mode, kinds, whole)
+        analysis = _check_stdin(stdin_filename or "<stdin>", catalogue, project, mode, kinds, whole)
         if mode:  # the code is the output
             sys.exit(analysis.exit_code)
     else:
@@ -101,24 +103,26 @@ def check(
         if mode:
             analysis = Analysis(0)
             for file in _with_progress(files):
-                analysis += _fix_file(file, catalogue, mode, kinds)
+                analysis += _fix_file(file, catalogue, project, mode, kinds)
         else:
-            analysis = analyze_files(_with_progress(files), catalogue, Path.cwd(), report_unused=whole)
+            analysis = analyze_files(_with_progress(files), catalogue, project, report_unused=whole)
     _print_analysis(analysis, output)
     sys.exit(analysis.exit_code)
 
 
-def _check_stdin(name: str, catalogue: Catalogue, mode: str | None, kinds: list[Applicability], whole: bool) -> Any:
+def _check_stdin(
+    name: str, catalogue: Catalogue, project: Project, mode: str | None, kinds: list[Applicability], whole: bool
+) -> Any:
     from mlrules_mcp.analysis.engine import read_and_analyze
     from mlrules_mcp.source import SourceFile, UnreadableSource
 
     data = sys.stdin.buffer.read()
     if not mode:
-        return read_and_analyze(lambda: SourceFile.from_bytes(data, name), catalogue, report_unused=whole)
+        return read_and_analyze(lambda: SourceFile.from_bytes(data, name, project), catalogue, report_unused=whole)
     from mlrules_mcp.analysis.fixes import fix
 
     try:
-        source = SourceFile.from_bytes(data, name)
+        source = SourceFile.from_bytes(data, name, project)
     except UnreadableSource as error:
         raise Failure(f"{name}: {error}") from None
     fixed = fix(source, catalogue, kinds)
@@ -129,15 +133,17 @@ def _check_stdin(name: str, catalogue: Catalogue, mode: str | None, kinds: list[
     return fixed.analysis
 
 
-def _fix_file(file: Path | Diagnostic, catalogue: Catalogue, mode: str, kinds: list[Applicability]) -> Any:
-    from mlrules_mcp.analysis.engine import Analysis, name_in
+def _fix_file(
+    file: Path | Diagnostic, catalogue: Catalogue, project: Project, mode: str, kinds: list[Applicability]
+) -> Any:
+    from mlrules_mcp.analysis.engine import Analysis
     from mlrules_mcp.analysis.fixes import fix, write
     from mlrules_mcp.source import SourceFile, UnreadableSource
 
     if not isinstance(file, Path):
         return Analysis(1, diagnostics=(file,))
     try:
-        source = SourceFile.from_path(file, name_in(Path.cwd(), file))
+        source = SourceFile.from_path(file, project.name_of(file), project)
         fixed = fix(source, catalogue, kinds)
         if mode == "diff":
             _echo_diff(source, fixed.source)

@@ -204,3 +204,16 @@ def test_bad_code_gets_a_diagnostic_and_the_server_lives_on(
     codes = [entry["code"] for entry in result.structured_content["diagnostics"]]
     assert codes[:1] == ([diagnostic] if diagnostic else [])
     assert not after.is_error
+
+
+def test_a_snippet_is_read_as_part_of_the_project_that_its_file_name_lies_in(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "base.py").write_text("import lightning as L\nclass Base(L.LightningModule): ...\n", "utf-8")
+    code = (
+        "import lightning\nfrom base import Base\nclass Net(Base):\n    def on_epoch_end(self):\n        self.reset()\n"
+    )
+    server = build_server(Catalogue(), [tmp_path])
+    for filename, expected in (("src/net.py", ["removed-hook"]), ("elsewhere/net.py", []), ("/src/net.py", [])):
+        result = call(server, "analyze_code", {"code": code, "filename": filename})
+        assert result.structured_content is not None
+        assert [finding["check"] for finding in result.structured_content["findings"]] == expected, filename

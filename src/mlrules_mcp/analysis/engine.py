@@ -12,7 +12,7 @@ from pathlib import Path
 from mlrules_mcp.analysis.suppressions import Suppressions
 from mlrules_mcp.catalogue import AnyCheck, Catalogue
 from mlrules_mcp.findings import SEVERITIES, Diagnostic, Finding, Fix
-from mlrules_mcp.source import Module, SourceFile, UnreadableSource
+from mlrules_mcp.source import Module, Project, SourceFile, UnreadableSource
 from mlrules_mcp.source.tree import TooManyLooks
 
 
@@ -80,40 +80,34 @@ def _analyze(source: SourceFile, catalogue: Catalogue, report_unused: bool) -> A
 def analyze_files(
     files: Iterable[Path | Diagnostic],
     catalogue: Catalogue,
-    root: Path | None = None,
+    project: Project | None = None,
     *,
     report_unused: bool = True,
 ) -> Analysis:
     """Run the checks over files. What can't be read becomes a diagnostic; one in the place of a file is kept.
 
     Args:
-        root: the project's folder: files in it are reported by their path from there. Checks go by that path too,
-            because tests and benchmarks have ways of their own.
+        project: what the files belong to: those in its folder are reported by their path from there. Checks go by
+            that path too, as tests and benchmarks have ways of their own, and ask the project what other files say.
     """
     count = 0
     findings: list[Finding] = []
     diagnostics: list[Diagnostic] = []
     for file in files:
-        analysis = _analyze_file(file, catalogue, root, report_unused)
+        analysis = _analyze_file(file, catalogue, project, report_unused)
         count += analysis.files
         findings.extend(analysis.findings)
         diagnostics.extend(analysis.diagnostics)
     return Analysis(count, tuple(findings), tuple(diagnostics))
 
 
-def _analyze_file(file: Path | Diagnostic, catalogue: Catalogue, root: Path | None, report_unused: bool) -> Analysis:
+def _analyze_file(
+    file: Path | Diagnostic, catalogue: Catalogue, project: Project | None, report_unused: bool
+) -> Analysis:
     if isinstance(file, Diagnostic):
         return Analysis(1, diagnostics=(file,))
-    return read_and_analyze(
-        partial(SourceFile.from_path, file, name_in(root, file)), catalogue, report_unused=report_unused
-    )
-
-
-def name_in(root: Path | None, file: Path) -> str:
-    """What a file is reported as: its path from the root, or as it was given where it lies outside."""
-    if root is not None and file.is_relative_to(root):
-        file = file.relative_to(root)
-    return file.as_posix()
+    name = project.name_of(file) if project else None
+    return read_and_analyze(partial(SourceFile.from_path, file, name, project), catalogue, report_unused=report_unused)
 
 
 def read_and_analyze(read: Callable[[], SourceFile], catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:

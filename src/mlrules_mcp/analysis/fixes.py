@@ -88,7 +88,7 @@ def _written(source: SourceFile, findings: list[Finding]) -> tuple[SourceFile, l
         edits = [edit for finding in chosen if finding.fix for edit in finding.fix.edits]
         try:
             text = source.text_of(rewriter.rewritten(edits))
-            fixed = SourceFile.from_text(text, source.path, source.encoding, source.bom)
+            fixed = SourceFile.from_text(text, source.path, source.encoding, source.bom, source.project)
         except (Unwritable, UnreadableSource):
             return None
         return fixed if fixed.text != source.text and _parses(fixed.code) else None

@@ -14,6 +14,7 @@ from mcp_types import CallToolResult, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from mlrules_mcp.catalogue import Catalogue
+from mlrules_mcp.source import Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,18 @@ class ServerContext:
             f"{path!r} can't be read: this server reads {f'files under {where} only' if where else 'no files'}. "
             "Pass the text in `code` instead."
         )
+
+    def project_of(self, filename: str) -> Project | None:
+        """The project that code under a name belongs to: the first root that has the folder it names."""
+        for root in self.roots:
+            resolved = root.resolve()
+            try:
+                folder = (resolved / filename).parent.resolve()
+                if folder.is_relative_to(resolved) and folder.is_dir():
+                    return Project(resolved)
+            except (OSError, ValueError):
+                continue
+        return None
 
 
 class StrictTool(Tool):

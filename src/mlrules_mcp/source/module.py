@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -39,6 +40,35 @@ class Module(Gradients):
     def forget_facts(self) -> None:
         """Drop what `fact` keeps: it may point back to the module, which would then stay in memory."""
         self._facts.clear()
+
+    def ancestry(self, cls: ast.ClassDef) -> list[tuple[Module, ast.ClassDef]]:
+        """A class and all that it is seen to inherit from, nearest first, each with the module that it stands in.
+
+        Base classes in other files count where the source has a project.
+        """
+        found: dict[ast.ClassDef, Module] = {}
+        pending: list[tuple[Module, ast.ClassDef]] = [(self, cls)]
+        for module, each in pending:
+            for ancestor in module.lineage(each):
+                if ancestor not in found:
+                    found[ancestor] = module
+                    names = filter(None, map(module.base_name, ancestor.bases))
+                    pending.extend(filter(None, map(module.class_elsewhere, names)))
+        return [(module, ancestor) for ancestor, module in found.items()]
+
+    def may_run_on(self, package: str, release: str) -> bool:
+        """Whether this file may run with a release of a package, or a later one, by what its project declares.
+
+        Where nothing is declared, the newest release is assumed.
+        """
+        project = self.source.project
+        return project is None or project.may_run_on(package, release, self.source.path)
+
+    def named_release(self, package: str, release: str) -> str:
+        """A release as a message names it: with a word on it where the project does not declare its own."""
+        project = self.source.project
+        declared = project is not None and project.specifiers(package, self.source.path)
+        return release if declared else f"{release} (assumed, as no release is declared)"
 
     def uses(self, packages: frozenset[str]) -> bool:
         """Whether the module imports one of these packages; one without any imports (a snippet) may use them all."""

@@ -161,6 +161,12 @@ class Names(Flow):
             return f"{module}{alias.name}" if module.endswith(".") or not module else f"{module}.{alias.name}"
         return alias.name if alias.asname else alias.name.partition(".")[0]
 
+    def imports_of(self, name: str) -> list[str]:
+        """The qualified names that a name may be imported from, itself or by `*`."""
+        aliases = [node for node in self._binders.get(name, ()) if isinstance(node, ast.alias)]
+        starred = [f"{module}{'' if module.endswith('.') else '.'}{name}" for module in self._star_imports]
+        return [*map(self._imported, aliases), *starred]
+
     @cached_property
     def _only_imported(self) -> dict[str, frozenset[str | None]]:
         """The names that every binding of the module imports as the same thing: most of those that matter."""

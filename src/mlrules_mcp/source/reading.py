@@ -5,12 +5,13 @@ from __future__ import annotations
 import codecs
 import re
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlrules_mcp.findings import Diagnostic, Location
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.notebook import NotANotebook, Notebook
+from mlrules_mcp.source.project import Project
 
 MAX_BYTES = 2_000_000
 MAX_NOTEBOOK_BYTES = 50_000_000  # saved pictures weigh more than code
@@ -34,7 +35,7 @@ class SourceFile:
 
     A snippet may be cut from inside a function. Rather than shifting its columns, `code` puts
     `if True:` lines in front (`shift` of them) that open the indentation it starts with.
-    Of a notebook, `code` is the cells in order as one program.
+    Of a notebook, `code` is the cells in order as one program. `project` is the folder that `path` is relative to.
     """
 
     path: str
@@ -45,9 +46,17 @@ class SourceFile:
     encoding: str = "utf-8"
     bom: bool = False
     notebook: Notebook | None = None
+    project: Project | None = field(default=None, compare=False, repr=False)
 
     @classmethod
-    def from_text(cls, text: str, path: str = "<snippet>", encoding: str = "utf-8", bom: bool = False) -> SourceFile:
+    def from_text(
+        cls,
+        text: str,
+        path: str = "<snippet>",
+        encoding: str = "utf-8",
+        bom: bool = False,
+        project: Project | None = None,
+    ) -> SourceFile:
         """A source from decoded text; `path` is only what findings are reported under.
 
         Raises:
@@ -61,23 +70,23 @@ class SourceFile:
         if text.startswith("\ufeff"):
             text, bom = text[1:], True
         if path.endswith(".ipynb"):
-            return cls._from_notebook(text, path, encoding, bom)
+            return cls._from_notebook(text, path, encoding, bom, project)
         first = _FIRST_INDENT.match(text)
         ladder = _ladder(text, first[1]) if first and first[1] else []
         code = "".join(f"{indent}if True:\n" for indent in ladder) + text
-        return cls(path, text, code, tuple(_LINE_END.split(code)), len(ladder), encoding, bom)
+        return cls(path, text, code, tuple(_LINE_END.split(code)), len(ladder), encoding, bom, project=project)
 
     @classmethod
-    def _from_notebook(cls, text: str, path: str, encoding: str, bom: bool) -> SourceFile:
+    def _from_notebook(cls, text: str, path: str, encoding: str, bom: bool, project: Project | None) -> SourceFile:
         try:
             notebook = Notebook.read(text)
         except NotANotebook as error:
             raise UnreadableSource("not-a-notebook", path, f"The file is no Jupyter notebook: {error}.") from None
         code = notebook.program
-        return cls(path, text, code, tuple(_LINE_END.split(code)), 0, encoding, bom, notebook)
+        return cls(path, text, code, tuple(_LINE_END.split(code)), 0, encoding, bom, notebook, project)
 
     @classmethod
-    def from_bytes(cls, data: bytes, path: str) -> SourceFile:
+    def from_bytes(cls, data: bytes, path: str, project: Project | None = None) -> SourceFile:
         """A source from a file's content, in the encoding that it declares (PEP 263).
 
         Raises:
@@ -93,7 +102,7 @@ class SourceFile:
         body = data.removeprefix(codecs.BOM_UTF8)
         encoding = "utf-8" if bom else _declared_encoding(body, path)
         try:
-            return cls.from_text(body.decode(encoding), path, encoding, bom)
+            return cls.from_text(body.decode(encoding), path, encoding, bom, project)
         except UnicodeError as error:
             line = body.count(b"\n", 0, error.start) + 1 if isinstance(error, UnicodeDecodeError) else 1
             raise UnreadableSource(
@@ -104,7 +113,7 @@ class SourceFile:
             ) from None
 
     @classmethod
-    def from_path(cls, path: Path, name: str | None = None) -> SourceFile:
+    def from_path(cls, path: Path, name: str | None = None, project: Project | None = None) -> SourceFile:
         """A source from a file on disk, reported as `name` (by default its path).
 
         Raises:
@@ -123,7 +132,7 @@ class SourceFile:
             raise UnreadableSource("unreadable", name, f"The file can't be read: {reason}.") from None
         except ValueError:  # a null character in the path
             raise UnreadableSource("unreadable", name, "The file can't be read: its path is not a valid one.") from None
-        return cls.from_bytes(data, name)
+        return cls.from_bytes(data, name, project)
 
     def text_of(self, code: str) -> str:
         """The text for a changed `code`; the old text where it does not show which cell of a notebook is which."""

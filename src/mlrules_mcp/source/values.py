@@ -6,9 +6,13 @@ import ast
 from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from mlrules_mcp.source.names import Names
 from mlrules_mcp.source.tree import FUNCTIONS, Function
+
+if TYPE_CHECKING:
+    from mlrules_mcp.source.module import Module
 
 MODULE = "torch.nn.Module"
 LIGHTNING_MODULE = "lightning.pytorch.LightningModule"
@@ -171,15 +175,22 @@ class Values(Names):
         return {}
 
     def base_names(self, cls: ast.ClassDef) -> frozenset[str]:
-        """The qualified names of all library classes that a class inherits from, through local classes."""
+        """The qualified names of all library classes that a class inherits from, through those of the project."""
         if cls not in self._bases:
-            self._bases[cls] = frozenset(
-                name
-                for ancestor in self.lineage(cls)
-                for base in ancestor.bases
-                if (name := self.qualified_name(_generic(base)))
-            )
+            self._bases[cls] = frozenset()  # what a class inherits from itself adds nothing
+            names = [name for each in self.lineage(cls) for base in each.bases if (name := self.base_name(base))]
+            found = filter(None, map(self.class_elsewhere, names))
+            self._bases[cls] = frozenset(names).union(*(module.base_names(ancestor) for module, ancestor in found))
         return self._bases[cls]
+
+    def base_name(self, base: ast.expr) -> str | None:
+        """The qualified name of a base class as a class statement gives it: `Base`, `Base[T]`."""
+        return self.qualified_name(_generic(base))
+
+    def class_elsewhere(self, name: str) -> tuple[Module, ast.ClassDef] | None:
+        """The class of another file of the project that a qualified name means here, with its module."""
+        project = self.source.project
+        return project.class_named(name, self.source.path) if project else None
 
     def is_subclass(self, cls: ast.ClassDef, base: str) -> bool:
         """Whether a local class inherits from a library class, given by its qualified name."""

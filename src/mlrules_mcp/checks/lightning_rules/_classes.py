@@ -44,6 +44,21 @@ def bases_are_known(module: Module, cls: ast.ClassDef) -> bool:
     )
 
 
+def ancestry_is_known(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether all that a class inherits stands in its project, apart from Lightning's and torch's own."""
+    return all(
+        owner.local_class(base) is not None
+        or ((name := owner.base_name(base)) is not None and (name in _EMPTY_BASES or owner.class_elsewhere(name)))
+        for owner, each in module.ancestry(cls)
+        for base in each.bases
+    )
+
+
+def has_method(module: Module, cls: ast.ClassDef, name: str) -> bool:
+    """Whether a class has a method or an attribute of this name, itself or from base classes of its project."""
+    return any(owner.method(each, name) or owner.attribute_values(each, name) for owner, each in module.ancestry(cls))
+
+
 def _without_parameters(base: ast.expr) -> ast.expr:
     return base.value if isinstance(base, ast.Subscript) else base
 
@@ -87,7 +102,10 @@ def has_no_body(method: Function) -> bool:
 
 def optimizes_by_hand(module: Module, cls: ast.ClassDef) -> bool:
     """Whether `automatic_optimization` is, or may be, switched off for a class, here or from outside."""
-    return bool(module.attribute_values(cls, "automatic_optimization")) or module.fact(_has_switch)
+    return any(
+        owner.attribute_values(each, "automatic_optimization") or owner.fact(_has_switch)
+        for owner, each in module.ancestry(cls)
+    )
 
 
 def _has_switch(module: Module) -> bool:

@@ -52,6 +52,22 @@ def trainer_calls(module: Module, *methods: str) -> Iterator[tuple[ast.Call, ast
                     break
 
 
+def class_of(module: Module, model: ast.expr | None) -> tuple[Module, ast.ClassDef] | None:
+    """The class that a trained model is made from and the module it stands in, where the project shows one alone."""
+    if local := local_class_of(module, model):
+        return module, local
+    names = {_maker(module, origin) for origin in module.origins(model)} if model else {None}
+    name = names.pop()
+    return module.class_elsewhere(name) if name and not names else None
+
+
+def _maker(module: Module, origin: ast.expr) -> str | None:
+    match origin:
+        case ast.Call(func=ast.Attribute(value=cls, attr="load_from_checkpoint")) | ast.Call(func=cls):
+            return module.qualified_name(cls)
+    return None
+
+
 def local_class_of(module: Module, model: ast.expr | None) -> ast.ClassDef | None:
     """The class of this file that a trained model is made from, where there is one alone."""
     if model is None:

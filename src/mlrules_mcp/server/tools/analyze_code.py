@@ -18,7 +18,7 @@ from mlrules_mcp.analysis.files import python_files
 from mlrules_mcp.report.data import analysis_data, without_empty
 from mlrules_mcp.report.text import analysis_text
 from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool, only_one
-from mlrules_mcp.source import SourceFile
+from mlrules_mcp.source import Project, SourceFile
 
 _MOST_FILES = 500
 _MOST_FINDINGS = 100
@@ -44,7 +44,7 @@ def build(context: ServerContext) -> Tool:
     ) -> Annotated[CallToolResult, Findings]:
         """Check machine-learning code for bugs and bad practice. Call after writing or changing it."""
         if only_one(code=code, paths=paths) == "code":
-            read = partial(SourceFile.from_text, code or "", filename)
+            read = partial(SourceFile.from_text, code or "", filename, project=context.project_of(filename))
             work = partial(read_and_analyze, read, context.catalogue)
             analysis = await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
         else:
@@ -62,10 +62,11 @@ async def _analyze_paths(context: ServerContext, paths: list[str], ctx: Context)
             f"{len(files)} files are too many for one call: pass fewer than {_MOST_FILES}, folder by folder."
         )
     analysis = Analysis(0)
+    projects = {root: Project(root) for _, root in allowed}
     for done, (file, root) in enumerate(files):
         await ctx.report_progress(done, len(files), f"Checking {getattr(file, 'name', file)}")
         analysis += await anyio.to_thread.run_sync(
-            partial(analyze_files, [file], context.catalogue, root), abandon_on_cancel=True
+            partial(analyze_files, [file], context.catalogue, projects[root]), abandon_on_cancel=True
         )
     return analysis
 

@@ -11,13 +11,12 @@ from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
-from mlrules_mcp.analysis.engine import name_in
 from mlrules_mcp.findings import Applicability
 from mlrules_mcp.report.data import analysis_data, without_empty
 from mlrules_mcp.report.diff import unified_diff
 from mlrules_mcp.report.text import analysis_text
 from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool, only_one
-from mlrules_mcp.source import SourceFile, UnreadableSource
+from mlrules_mcp.source import Project, SourceFile, UnreadableSource
 
 
 class FixedCode(BaseModel):
@@ -75,8 +74,9 @@ def build(context: ServerContext) -> Tool:
 def _source(context: ServerContext, code: str | None, filename: str, path: str | None) -> SourceFile:
     try:
         if only_one(code=code, path=path) == "code":
-            return SourceFile.from_text(code or "", filename)
+            return SourceFile.from_text(code or "", filename, project=context.project_of(filename))
         file, root = context.allowed(path or "")
-        return SourceFile.from_path(file, name_in(root, file))
+        project = Project(root)
+        return SourceFile.from_path(file, project.name_of(file), project)
     except UnreadableSource as error:
         raise ToolError(f"{error.diagnostic.path}: {error}") from None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.lightning_rules._classes import (
-    bases_are_known,
+    ancestry_is_known,
     is_base_by_form,
     is_test,
     lightning_modules,
@@ -311,7 +311,7 @@ def _has_to_save(module: Module, cls: ast.ClassDef) -> bool:
     """Whether hyperparameters of a class are lost unless the class itself saves them, and it does not."""
     return (
         _is_trained(module, cls)
-        and bases_are_known(module, cls)
+        and ancestry_is_known(module, cls)
         and not is_base_by_form(module, cls)
         and not _is_said_of_base(module, cls)
         and not _saves(module, cls)
@@ -333,8 +333,8 @@ def _is_said_of_base(module: Module, cls: ast.ClassDef) -> bool:
     """Whether a base class takes hyperparameters too: saved there, those of the derived class are with them."""
     return any(
         method.name == "__init__" and not all(map(_is_object, _parameters(method)))
-        for base in module.lineage(cls)[1:]
-        for method in module.methods(base)
+        for owner, base in module.ancestry(cls)[1:]
+        for method in owner.methods(base)
     )
 
 
@@ -361,8 +361,8 @@ def _saves(module: Module, cls: ast.ClassDef) -> bool:
     """Whether a class, or a base of it, saves hyperparameters or sets them itself."""
     return any(
         isinstance(node, ast.Attribute) and node.attr in ("save_hyperparameters", "hparams", "_set_hparams")
-        for each in module.lineage(cls)
-        for node in module.walk(each, into_functions=True)
+        for owner, each in module.ancestry(cls)
+        for node in owner.walk(each, into_functions=True)
     )
 
 

@@ -214,11 +214,11 @@ class RemovedTrainerArgument(Check[ast.Module]):
     def _removed_arguments(self, module: Module, call: ast.Call) -> Iterator[Finding]:
         for place, name in _arguments(module, call):
             removed = REMOVED_TRAINER_ARGUMENTS.get(name)
-            if removed:
-                message = _removed_message(f"{name}=…", removed.since, removed.instead)
+            if removed and module.may_run_on("lightning", removed.since):
+                message = _removed_message(module, f"{name}=…", removed.since, removed.instead)
                 fix = trainer_fix(module, call, place) if place in call.keywords else None
                 yield self.finding(module, place, message, fix=fix)
-            elif place in call.keywords and name in ("strategy", "accelerator"):
+            elif not removed and place in call.keywords and name in ("strategy", "accelerator"):
                 yield from self._unknown_value(module, call, place)
 
     def _unknown_value(self, module: Module, call: ast.Call, keyword: ast.keyword) -> Iterator[Finding]:
@@ -228,39 +228,46 @@ class RemovedTrainerArgument(Check[ast.Module]):
             case _:
                 return
         removed = REMOVED_STRATEGIES.get(value)
-        if removed:
-            message = _value_message(f'{keyword.arg}="{value}"', removed.since, removed.instead)
+        if removed and module.may_run_on("lightning", removed.since):
+            message = _value_message(module, f'{keyword.arg}="{value}"', removed.since, removed.instead)
             yield self.finding(module, keyword, message, fix=_other_strategy(keyword, removed.instead))
-        elif keyword.arg == "accelerator" and value in STRATEGIES:
-            message = _value_message(f'accelerator="{value}"', "1.7", f'`strategy="{value}"`')
+        elif keyword.arg == "accelerator" and value in STRATEGIES and module.may_run_on("lightning", "1.7"):
+            message = _value_message(module, f'accelerator="{value}"', "1.7", f'`strategy="{value}"`')
             yield self.finding(module, keyword, message, fix=_as_strategy(call, value))
 
     def _renamed_arguments(self, module: Module, call: ast.Call, renamed: dict[str, str]) -> Iterator[Finding]:
         for keyword in call.keywords:
             new = renamed.get(keyword.arg or "")
-            if new and isinstance(call.func, ast.Attribute) and is_trainer(module, call.func.value):
+            if new and module.may_run_on("lightning", "1.6") and _is_of_trainer(module, call):
                 span, name = Span.of(call), keyword.arg or ""
                 code = module.text(keyword.value)
                 fix = safe(f"Write `{new}=…`", RemoveArgument(span, name), SetArgument(span, new, code))
-                message = _removed_message(f"{name}=…", "1.6", f"`{new}=…`")
+                message = _removed_message(module, f"{name}=…", "1.6", f"`{new}=…`")
                 yield self.finding(module, keyword, message, fix=None if argument(call, new) is not None else fix)
 
     def _removed_method(self, module: Module, call: ast.Call, name: str) -> Iterator[Finding]:
-        if module.is_call_to(call, f"{TRAINER}.{name}"):
+        if module.is_call_to(call, f"{TRAINER}.{name}") and module.may_run_on("lightning", "2.0"):
             yield self.finding(
                 module,
                 call,
-                f"The call raises an AttributeError, because `Trainer.{name}` was removed in Lightning 2.0. "
+                f"The call raises an AttributeError, because `Trainer.{name}` was removed in Lightning "
+                f"{module.named_release('lightning', '2.0')}. "
                 "Name the arguments of the Trainer in the parser yourself, or use `LightningCLI`.",
             )
 
 
-def _removed_message(what: str, since: str, instead: str) -> str:
-    return f"The call raises a TypeError, because `{what}` was removed in Lightning {since}. Write {instead}."
+def _is_of_trainer(module: Module, call: ast.Call) -> bool:
+    return isinstance(call.func, ast.Attribute) and is_trainer(module, call.func.value)
 
 
-def _value_message(what: str, since: str, instead: str) -> str:
-    return f"The Trainer raises a ValueError, because `{what}` was removed in Lightning {since}. Write {instead}."
+def _removed_message(module: Module, what: str, since: str, instead: str) -> str:
+    release = module.named_release("lightning", since)
+    return f"The call raises a TypeError, because `{what}` was removed in Lightning {release}. Write {instead}."
+
+
+def _value_message(module: Module, what: str, since: str, instead: str) -> str:
+    release = module.named_release("lightning", since)
+    return f"The Trainer raises a ValueError, because `{what}` was removed in Lightning {release}. Write {instead}."
 
 
 def _arguments(module: Module, call: ast.Call) -> Iterator[tuple[ast.keyword, str]]:

@@ -7,7 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mlrules_mcp.checks.lightning_rules._classes import bases_are_known, lightning_modules, passes_itself_on
+from mlrules_mcp.checks.lightning_rules._classes import ancestry_is_known, lightning_modules, passes_itself_on
+from mlrules_mcp.checks.lightning_rules._trainers import class_of, fits
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
@@ -34,27 +35,26 @@ class Logged(NamedTuple):
 
 
 def logged_metrics(module: Module) -> Logged | None:
-    """All metrics that a file logs; None where some are logged under keys that the code does not show."""
+    """All metrics that a file and the models it trains log; None where some keys don't show in the code."""
     return module.fact(_find_logged)
 
 
 def _find_logged(module: Module) -> Logged | None:
-    if not all(bases_are_known(module, cls) and not passes_itself_on(module, cls) for cls in lightning_modules(module)):
+    classes = [(module, cls) for cls in lightning_modules(module)]
+    classes += filter(None, (class_of(module, fit.model) for fit in fits(module)))
+    if not all(ancestry_is_known(*each) and not passes_itself_on(*each) for each in classes):
         return None
-    keys: list[ast.expr] = []
-    for call in module.calls("log", "log_dict"):
-        if not isinstance(call.func, ast.Attribute) or module.qualified_name(call.func) is not None:
-            continue
-        found = _keys(module, call)
-        if found is None:
-            return None
-        keys += found
+    modules = dict.fromkeys([module, *(owner for each in classes for owner, _ in each[0].ancestry(each[1]))])
     patterns: dict[str, str] = {}
-    for key in keys:
-        pattern = _pattern(module, key)
-        if pattern is None:
-            return None
-        patterns.update(pattern)
+    for owner in modules:
+        for call in owner.calls("log", "log_dict"):
+            if not isinstance(call.func, ast.Attribute) or owner.qualified_name(call.func) is not None:
+                continue
+            found = [_pattern(owner, key) for key in _keys(owner, call) or ()]
+            if not found or None in found:
+                return None
+            for names in found:
+                patterns.update(names or {})
     return Logged(tuple(map(re.compile, patterns)), tuple(dict.fromkeys(patterns.values())))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import EARLY_STOPPINGS, LIGHTNING, MODEL_CHECKPOINTS
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.lightning_rules._classes import is_abstract, is_test, lightning_modules
-from mlrules_mcp.checks.lightning_rules._trainers import fits, local_class_of
+from mlrules_mcp.checks.lightning_rules._classes import has_method, is_abstract, is_test, lightning_modules
+from mlrules_mcp.checks.lightning_rules._trainers import class_of, fits
 from mlrules_mcp.checks.lightning_rules.proper_logging._logged import logged_metrics
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
@@ -201,15 +201,13 @@ class MonitoredMetricNeverLogged(Check[ast.Module]):
                 yield self.finding(module, monitor, _message(monitor.value, logged.names), error=True)
 
 
-def _trains_here(module: Module) -> Iterator[ast.ClassDef]:
-    """The LightningModules of a file that its callbacks and schedules watch."""
-    fitted = {local_class_of(module, fit.model) for fit in fits(module)}
-    if None in fitted:
-        return
-    for cls in lightning_modules(module):
-        trained = cls in fitted or (not fitted and not is_abstract(module, cls))
-        if trained and module.method(cls, "training_step") is not None:
-            yield cls
+def _trains_here(module: Module) -> Iterator[tuple[Module, ast.ClassDef]]:
+    """The LightningModules that the callbacks and schedules of a file watch, each with the module it stands in."""
+    fitted = {class_of(module, fit.model) for fit in fits(module)}
+    here = ((module, cls) for cls in lightning_modules(module) if not is_abstract(module, cls))
+    for trained in () if None in fitted else fitted or here:
+        if trained and has_method(*trained, "training_step"):
+            yield trained
 
 
 def _of_callbacks(module: Module) -> Iterator[ast.Constant]:
@@ -230,8 +228,8 @@ def _is_lenient(call: ast.Call) -> bool:
 
 def _of_schedules(module: Module) -> Iterator[ast.Constant]:
     """The literal metrics under `"monitor"` in a `configure_optimizers` that makes a ReduceLROnPlateau."""
-    for cls in _trains_here(module):
-        configure = module.method(cls, "configure_optimizers")
+    for owner, cls in _trains_here(module):
+        configure = module.method(cls, "configure_optimizers") if owner is module else None
         if configure is None:
             continue
         nodes = list(module.walk(configure.body))

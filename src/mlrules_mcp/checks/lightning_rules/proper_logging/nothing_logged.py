@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import (
-    bases_are_known,
+    ancestry_is_known,
     is_abstract,
     is_callback,
     is_test,
@@ -162,11 +162,11 @@ class NothingLogged(Check[ast.ClassDef]):
         if (
             step is None
             or module.method(node, "configure_optimizers") is None
-            or not bases_are_known(module, node)
+            or not ancestry_is_known(module, node)
             or is_abstract(module, node)
             or uses_fabric(module)
             or is_test(module)
-            or any(_logs(module, cls) for cls in _may_log(module, node))
+            or any(_logs(owner, cls) for owner, cls in _may_log(module, node))
             or passes_itself_on(module, node)
         ):
             return
@@ -180,10 +180,10 @@ class NothingLogged(Check[ast.ClassDef]):
         )
 
 
-def _may_log(module: Module, cls: ast.ClassDef) -> Iterator[ast.ClassDef]:
+def _may_log(module: Module, cls: ast.ClassDef) -> Iterator[tuple[Module, ast.ClassDef]]:
     """A module's classes, and the callbacks of its file."""
-    yield from module.lineage(cls)
-    yield from (other for other in module.nodes(ast.ClassDef) if is_callback(module, other))
+    yield from module.ancestry(cls)
+    yield from ((module, other) for other in module.nodes(ast.ClassDef) if is_callback(module, other))
 
 
 def _logs(module: Module, cls: ast.ClassDef) -> bool:

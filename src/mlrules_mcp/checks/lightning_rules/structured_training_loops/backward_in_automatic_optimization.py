@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.checks.lightning_rules._classes import (
-    bases_are_known,
+    ancestry_is_known,
     is_test,
     optimizes_by_hand,
     returned,
@@ -173,7 +173,7 @@ class BackwardInAutomaticOptimization(Check[ast.ClassDef]):
         if (
             step is None
             or not module.is_subclass(node, LIGHTNING_MODULE)
-            or not bases_are_known(module, node)
+            or not ancestry_is_known(module, node)
             or optimizes_by_hand(module, node)
             or is_test(module)
         ):

@@ -143,7 +143,7 @@ class HookWithWrongParameters(Check[ast.ClassDef]):
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         kind = _kind(module, node)
-        if kind is None:
+        if kind is None or not module.may_run_on("lightning", "2.0"):
             return
         for method in module.methods(node):
             passed = _passed(kind, method)

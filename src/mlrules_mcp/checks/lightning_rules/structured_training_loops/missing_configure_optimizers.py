@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.lightning_rules._classes import bases_are_known, is_abstract, is_test, returned
+from mlrules_mcp.checks.lightning_rules._classes import ancestry_is_known, has_method, is_abstract, is_test, returned
 from mlrules_mcp.checks.lightning_rules._trainers import fits, local_class_of
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
@@ -150,8 +150,8 @@ class MissingConfigureOptimizers(Check[ast.ClassDef]):
         if (
             not module.is_subclass(node, LIGHTNING_MODULE)
             or module.method(node, "training_step") is None
-            or module.method(node, "configure_optimizers") is not None
-            or not bases_are_known(module, node)
+            or has_method(module, node, "configure_optimizers")
+            or not ancestry_is_known(module, node)
             or module.fact(_is_provided)
             or is_test(module)
         ):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.lightning_rules._classes import bases_are_known, is_abstract, is_test
+from mlrules_mcp.checks.lightning_rules._classes import ancestry_is_known, has_method, is_abstract, is_test
 from mlrules_mcp.checks.lightning_rules._trainers import fits, local_class_of
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
@@ -118,9 +118,8 @@ class MissingTrainingStep(Check[ast.ClassDef]):
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         if (
             not module.is_subclass(node, LIGHTNING_MODULE)
-            or module.method(node, "training_step") is not None
-            or module.attribute_values(node, "training_step")
-            or not bases_are_known(module, node)
+            or has_method(module, node, "training_step")
+            or not ancestry_is_known(module, node)
             or _is_assigned(module)
             or is_test(module)
         ):

@@ -163,16 +163,20 @@ class RemovedHook(Check[ast.ClassDef]):
             if method.name not in _REMOVED or is_for_other_release(module, method):
                 continue
             refused = REFUSED_HOOKS.get(method.name)
+            removed = refused or _uncalled(module, node, method)
+            if removed is None or not module.may_run_on("lightning", removed.since):
+                continue
             if refused and not is_test(module) and _is_module(module, node):
                 yield self._report(module, method, refused, f"`{_caller(method)}` raises a NotImplementedError")
-            elif not refused and (uncalled := _uncalled(module, node, method)):
-                yield self._report(module, method, uncalled, "Lightning never calls this method")
+            elif not refused:
+                yield self._report(module, method, removed, "Lightning never calls this method")
 
     def _report(self, module: Module, method: Function, removed: Removed, effect: str) -> Finding:
         return self.finding(
             module,
             module.defined_name(method),
-            f"{effect}, because `{method.name}` was removed in Lightning {removed.since}. {removed.instead}.",
+            f"{effect}, because `{method.name}` was removed in Lightning "
+            f"{module.named_release('lightning', removed.since)}. {removed.instead}.",
         )
 
 

@@ -79,7 +79,7 @@ class RemovedLightningName(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if is_test(module):
+        if is_test(module) or not module.may_run_on("lightning", "2.0"):
             return
         imported: set[str] = set()
         for statement in module.nodes(ast.Import, ast.ImportFrom):
@@ -99,7 +99,8 @@ class RemovedLightningName(Check[ast.Module]):
             yield self.finding(
                 module,
                 place,
-                f"Lightning 2 has no `{gone}`, so that this line raises an error. Use {REMOVED_IMPORTS[gone]}.",
+                f"Lightning {module.named_release('lightning', '2.0')} has no `{gone}`, so that this line raises an "
+                f"error. Use {REMOVED_IMPORTS[gone]}.",
             )
 
 

@@ -131,6 +131,8 @@ class SeveralAutomaticOptimizers(Check[ast.ClassDef]):
         configure = next((method for method in module.methods(node) if method.name == "configure_optimizers"), None)
         if configure is None or not module.is_subclass(node, LIGHTNING_MODULE) or is_test(module):
             return
+        if not module.may_run_on("lightning", "2.0"):
+            return
         several = [
             optimizers
             for each in returned(module, configure)

@@ -228,6 +228,8 @@ class CudaOnlyAmp(Check[ast.Module]):
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if "amp" not in module.source.code or "cuda" not in module.source.code or is_test_or_benchmark(module):
             return
+        if not module.may_run_on("torch", "2.4"):
+            return
         uses = sorted(_uses(module), key=lambda use: (use.lineno, use.col_offset))
         found = [use for use in uses if not is_guarded(module, use) and not _is_for_older(module, use)]
         if found:

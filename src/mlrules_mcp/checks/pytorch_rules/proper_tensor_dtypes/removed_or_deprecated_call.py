@@ -292,24 +292,27 @@ class RemovedOrDeprecatedCall(Check[ast.Module]):
         for call in module.calls(*_NAMES, "get_lr", "step"):
             if (found := _call_fact(module, call) or _scheduler_fact(module, call)) and not _is_fallback(module, call):
                 what, fact, fix = found
-                yield self.finding(module, call, _message(what, fact), fix=fix, advice=fact.silent)
+                if module.may_run_on("torch", fact.since):
+                    yield self.finding(module, call, _message(module, what, fact), fix=fix, advice=fact.silent)
         statements: list[ast.Import | ast.ImportFrom] = [*module.nodes(ast.Import), *module.nodes(ast.ImportFrom)]
         for statement in statements:
             gone = _removed_module(statement)
-            if gone is not None and not _is_fallback(module, statement):
-                yield self.finding(module, statement, _message(f"The module `{gone}`", MODULES[gone]))
+            if gone is None or _is_fallback(module, statement):
+                continue
+            if module.may_run_on("torch", MODULES[gone].since):
+                yield self.finding(module, statement, _message(module, f"The module `{gone}`", MODULES[gone]))
 
 
-def _message(what: str, fact: Deprecated) -> str:
-    if fact.removed:
+def _message(module: Module, what: str, fact: Deprecated) -> str:
+    if fact.removed and module.may_run_on("torch", fact.removed):
         effect = "has no effect" if fact.ignored else "raises an error"
-        return f"{what} {effect} since PyTorch {_release(fact.removed)}, which removed it. Write {fact.instead}."
+        return f"{what} {effect} since PyTorch {_release(module, fact.removed)}. Write {fact.instead}."
     quietly = "in the documentation " if fact.silent else ""
-    return f"{what} is deprecated {quietly}since PyTorch {_release(fact.since)}. Write {fact.instead}."
+    return f"{what} is deprecated {quietly}since PyTorch {_release(module, fact.since)}. Write {fact.instead}."
 
 
-def _release(release: str) -> str:
-    return f"{OLDEST} or earlier" if release == OLDEST else release
+def _release(module: Module, release: str) -> str:
+    return module.named_release("torch", f"{OLDEST} or earlier" if release == OLDEST else release)
 
 
 def _call_fact(module: Module, call: ast.Call) -> _Fact | None:
