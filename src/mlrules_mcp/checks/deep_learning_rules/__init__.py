@@ -1,0 +1,1 @@
+"""Checks of the block deep_learning_rules."""

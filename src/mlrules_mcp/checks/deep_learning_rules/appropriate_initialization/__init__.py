@@ -1,0 +1,1 @@
+"""Use appropriate weight initialization schemes."""

@@ -1,0 +1,1 @@
+"""Use batch normalization or layer normalization appropriately."""

@@ -1,0 +1,1 @@
+"""Implement learning rate scheduling for training stability."""

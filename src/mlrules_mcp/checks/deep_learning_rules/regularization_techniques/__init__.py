@@ -1,0 +1,1 @@
+"""Apply appropriate regularization techniques."""
