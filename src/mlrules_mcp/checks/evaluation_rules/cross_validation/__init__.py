@@ -1,0 +1,1 @@
+"""Use cross-validation for robust performance estimates."""

@@ -1,0 +1,1 @@
+"""Use multiple evaluation metrics appropriate for the task."""

@@ -1,0 +1,1 @@
+"""Test statistical significance of model improvements."""

@@ -1,0 +1,1 @@
+"""Save models, metrics, and important artifacts."""

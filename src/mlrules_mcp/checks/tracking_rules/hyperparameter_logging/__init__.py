@@ -1,0 +1,1 @@
+"""Log all hyperparameters and configuration."""

@@ -1,0 +1,1 @@
+"""ALWAYS make experiments reproducible with proper seeding."""
