@@ -14,7 +14,9 @@ _TEST_PATH = pattern(
     r"(^|/)(tests?|testing|unittests?)(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$|(^|/)benchmarks?/|profiler|bug_?report"
 )
 # Methods of so many classes that the name alone does not say whose it is.
-_COMMON = frozenset({"train", "eval", "fit", "step", "forward", "test", "predict", "update", "run", "to", "load", "save"})
+_COMMON = frozenset(
+    {"train", "eval", "fit", "step", "forward", "test", "predict", "update", "run", "to", "load", "save"}
+)
 # Arguments of a Lightning Trainer for trying code out, not for training.
 _TRIALS = frozenset({"fast_dev_run", "overfit_batches", "limit_train_batches", "barebones", "profiler"})
 # Decorators whose function a command line, or a test bench for experiments, calls.

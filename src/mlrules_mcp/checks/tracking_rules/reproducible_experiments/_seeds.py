@@ -6,12 +6,14 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from mlrules_mcp.checks._programs import started
+from mlrules_mcp.checks._programs import is_started, started
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.names import argument
+from mlrules_mcp.source.tree import FUNCTIONS
 from mlrules_mcp.source.values import MODULE
 
 # Names and texts of code that has to do with seeds.
@@ -103,3 +105,83 @@ def _orders(module: Module) -> Iterator[ast.Call]:
     for call in module.calls("random_split"):
         if module.is_call_to(call, "torch.utils.data.random_split"):
             yield call
+
+
+# What seeds the global generator of a library.
+_SEEDERS = {
+    "torch.manual_seed": "torch",
+    "torch.random.manual_seed": "torch",
+    "torch.cuda.manual_seed": "torch.cuda",
+    "torch.cuda.manual_seed_all": "torch.cuda",
+    "torch.cuda.random.manual_seed_all": "torch.cuda",
+    "numpy.random.seed": "numpy",
+    "random.seed": "random",
+    "tensorflow.set_random_seed": "tensorflow",
+    "tensorflow.random.set_seed": "tensorflow",
+    "transformers.trainer_utils.set_seed": "every",
+}
+# Draws of the global generators by which data is put in order, split or changed.
+_DRAWS = frozenset(
+    "shuffle permutation permuted choice choices sample rand randn randint random random_sample uniform normal "
+    "standard_normal binomial beta gauss randrange multivariate_normal exponential poisson dirichlet".split()
+)
+
+
+class Seeding(NamedTuple):
+    """A call that seeds.
+
+    Attributes:
+        library: whose global generator: `torch`, `torch.cuda`, `numpy`, `random`; `every` for a function that is
+            not seen to seed some of them only.
+    """
+
+    call: ast.Call
+    library: str
+
+
+def seedings(module: Module) -> list[Seeding]:
+    """The calls of a module that seed a global generator, in the order of the text.
+
+    What a function of the module itself seeds is listed where that calls the library.
+    """
+    return module.fact(_seedings)
+
+
+def _seedings(module: Module) -> list[Seeding]:
+    if "seed" not in module.source.code.lower() and not SEEDING.search(module.source.code):
+        return []
+    return [
+        Seeding(call, library)
+        for call in module.nodes(ast.Call)
+        if SEEDING.search(name := module.called_name(call) or "") and (library := _library(module, call, name))
+    ]
+
+
+def _library(module: Module, call: ast.Call, name: str) -> str | None:
+    qualified = module.qualified_name(call.func) or ""
+    if qualified in _SEEDERS:
+        return _SEEDERS[qualified]
+    if module.local_function(call) is not None:
+        return None
+    if isinstance(call.func, ast.Attribute) and name in ("seed", "manual_seed", "initial_seed", "seed_all"):
+        # The generator of an environment, or one of its own: `env.seed(0)`, `generator.manual_seed(0)`.
+        return None
+    return None if qualified.startswith(("torch.", "numpy.", "random.")) or name == "initial_seed" else "every"
+
+
+def global_draws(module: Module, library: str) -> list[ast.Call]:
+    """The calls of a started program that draw from NumPy's, or Python's, global generator, in order."""
+    package = {"numpy": "numpy.random.", "random": "random."}[library]
+    return [
+        call
+        for call in module.calls(*_DRAWS)
+        if (module.qualified_name(call.func) or "").rpartition(".")[0] + "." == package and is_started(module, call)
+    ]
+
+
+def is_of_workers(module: Module, call: ast.Call) -> bool:
+    """Whether a call runs in the workers of a loader: in a lambda or a function called like one for workers."""
+    for ancestor in module.ancestors(call):
+        if isinstance(ancestor, ast.Lambda) or (isinstance(ancestor, FUNCTIONS) and "worker" in ancestor.name):
+            return True
+    return False
