@@ -309,4 +309,4 @@ def _seeded_before(module: Module, draw: ast.Call) -> Fix:
     code, needed = _seeding(module)
     loops = module.enclosing_loops(draw)
     insertion = InsertBefore(Span.of(loops[-1] if loops else module.statement(draw)), code)
-    return suggested("Set a seed first", *filter(None, [insertion, needed]))
+    return suggested("Set a seed first", insertion, *([needed] if needed else []))
