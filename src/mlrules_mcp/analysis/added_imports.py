@@ -34,6 +34,42 @@ def with_imports(body: Sequence[_Statement], wanted: Iterable[AddImport]) -> lis
     return _with_lines(result, new) if new else result
 
 
+def with_imports_in_cell(body: Sequence[_Statement], wanted: Iterable[AddImport]) -> list[_Statement]:
+    """The statements of a marimo notebook with some imports that its cells may lack.
+
+    What stands outside of cells is not seen in them, so an import joins those of `app.setup`, or of the first cell that
+    starts with imports, or else comes first in the first cell.
+    """
+    result = list(body)
+    cells = [index for index, statement in enumerate(body) if _holds_cell(statement)]
+    new = [
+        each
+        for each in dict.fromkeys(wanted)
+        if not any(_imports(statement, each) for index in cells for statement in body[index].body.body)
+    ]
+    if not new or not cells:
+        return result
+    with_own = (index for index in cells if body[index].body.body and _is_import(body[index].body.body[0]))
+    setup = (index for index in cells if isinstance(body[index], cst.With))
+    place = next(setup, next(with_own, cells[0]))
+    block = result[place].body
+    result[place] = result[place].with_changes(body=block.with_changes(body=with_imports(block.body, new)))
+    return result
+
+
+def _holds_cell(statement: _Statement) -> bool:
+    """Whether a statement is a cell, or the one under `with app.setup`."""
+    match statement:
+        case cst.FunctionDef(decorators=decorators, body=cst.IndentedBlock()):
+            heads = [decorator.decorator for decorator in decorators]
+            names = [head.func if isinstance(head, cst.Call) else head for head in heads]
+        case cst.With(items=[item], body=cst.IndentedBlock()):
+            names = [item.item.func if isinstance(item.item, cst.Call) else item.item]
+        case _:
+            return False
+    return any(isinstance(name, cst.Attribute) and name.attr.value in ("cell", "setup") for name in names)
+
+
 def _from_import(statement: _Statement) -> cst.ImportFrom | None:
     match statement:
         case cst.SimpleStatementLine(body=[cst.ImportFrom(relative=[]) as found]):

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import libcst as cst
 from libcst.metadata import CodeRange, MetadataWrapper, ParentNodeProvider, PositionProvider
 
-from mlrules_mcp.analysis.added_imports import with_imports
+from mlrules_mcp.analysis.added_imports import with_imports, with_imports_in_cell
 from mlrules_mcp.analysis.call_arguments import with_argument, without_argument
 from mlrules_mcp.findings import (
     AddImport,
@@ -23,6 +23,7 @@ from mlrules_mcp.findings import (
     WrapInWith,
 )
 from mlrules_mcp.source import SourceFile
+from mlrules_mcp.source.marimo import Marimo
 
 # libcst types what a transformer may return so narrowly that replacing one node by another can't be said.
 _Node: TypeAlias = Any
@@ -102,7 +103,10 @@ class Rewriter:
         try:
             module = self._wrapper.module.visit(_Writer(self._wrapper, by_node))
             imports = [edit for edit in edits if isinstance(edit, AddImport)]
-            code: str = _with_imports(module, imports, self._source.shift).code
+            if isinstance(self._source.layout, Marimo):
+                code: str = module.with_changes(body=with_imports_in_cell(module.body, imports)).code
+            else:
+                code = _with_imports(module, imports, self._source.shift).code
             return code
         except (cst.ParserSyntaxError, cst.CSTValidationError, RecursionError) as error:
             raise Unwritable from error

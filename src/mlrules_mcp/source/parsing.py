@@ -7,10 +7,12 @@ import re
 import threading
 import warnings
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import replace
 
 from mlrules_mcp.findings import Diagnostic
 from mlrules_mcp.patterns import pattern
+from mlrules_mcp.source.layout import Layout
 from mlrules_mcp.source.reading import SourceFile
 
 _MOST_ERRORS = 20
@@ -36,6 +38,9 @@ def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
     while True:
         try:
             tree = _parse_code("\n".join(lines) if errors else source.code)
+            if source.layout is not None:
+                source.layout.arrange(tree)
+                errors += _problems(source, source.layout)
             return tree, sorted(errors, key=lambda diagnostic: (diagnostic.cell or 0, diagnostic.line or 0))
         except SyntaxError as error:
             starts = starts or _statement_starts(source)
@@ -48,6 +53,11 @@ def parse(source: SourceFile) -> tuple[ast.Module, list[Diagnostic]]:
                 return ast.Module([], []), [_gave_up(errors[0])]
         except (ValueError, RecursionError, MemoryError) as error:
             return ast.Module([], []), [*errors, _unparsable(source, error)]
+
+
+def _problems(source: SourceFile, layout: Layout) -> Iterator[Diagnostic]:
+    for code, message, line, cell in layout.problems:
+        yield Diagnostic(code, "warning", source.path, message, line, cell=cell)
 
 
 def _parse_code(code: str) -> ast.Module:

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from mlrules_mcp.findings import Diagnostic, Location
 from mlrules_mcp.patterns import pattern
+from mlrules_mcp.source.ipython import Script
+from mlrules_mcp.source.layout import Layout
+from mlrules_mcp.source.marimo import Marimo
+from mlrules_mcp.source.markdown import MARKDOWN, Document
 from mlrules_mcp.source.notebook import NotANotebook, Notebook
 from mlrules_mcp.source.project import Project
 
@@ -35,7 +39,8 @@ class SourceFile:
 
     A snippet may be cut from inside a function. Rather than shifting its columns, `code` puts
     `if True:` lines in front (`shift` of them) that open the indentation it starts with.
-    Of a notebook, `code` is the cells in order as one program. `project` is the folder that `path` is relative to.
+    Where the text is not Python itself (a notebook, a Markdown document), `layout` knows how the code lies in it.
+    `project` is the folder that `path` is relative to.
     """
 
     path: str
@@ -45,7 +50,7 @@ class SourceFile:
     shift: int = 0
     encoding: str = "utf-8"
     bom: bool = False
-    notebook: Notebook | None = None
+    layout: Layout | None = None
     project: Project | None = field(default=None, compare=False, repr=False)
 
     @classmethod
@@ -69,21 +74,13 @@ class SourceFile:
             raise UnreadableSource("binary-file", path, "The text holds null characters: it is not Python source.")
         if text.startswith("\ufeff"):
             text, bom = text[1:], True
-        if path.endswith(".ipynb"):
-            return cls._from_notebook(text, path, encoding, bom, project)
+        if (layout := _layout(text, path)) is not None:
+            code = layout.program
+            return cls(path, text, code, tuple(_LINE_END.split(code)), 0, encoding, bom, layout, project)
         first = _FIRST_INDENT.match(text)
         ladder = _ladder(text, first[1]) if first and first[1] else []
         code = "".join(f"{indent}if True:\n" for indent in ladder) + text
         return cls(path, text, code, tuple(_LINE_END.split(code)), len(ladder), encoding, bom, project=project)
-
-    @classmethod
-    def _from_notebook(cls, text: str, path: str, encoding: str, bom: bool, project: Project | None) -> SourceFile:
-        try:
-            notebook = Notebook.read(text)
-        except NotANotebook as error:
-            raise UnreadableSource("not-a-notebook", path, f"The file is no Jupyter notebook: {error}.") from None
-        code = notebook.program
-        return cls(path, text, code, tuple(_LINE_END.split(code)), 0, encoding, bom, notebook, project)
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str, project: Project | None = None) -> SourceFile:
@@ -135,9 +132,10 @@ class SourceFile:
         return cls.from_bytes(data, name, project)
 
     def text_of(self, code: str) -> str:
-        """The text for a changed `code`; the old text where it does not show which cell of a notebook is which."""
-        if self.notebook is not None:
-            return self.notebook.rewritten(code) or self.text
+        """The text for a changed `code`; the old text where it does not show what belongs where."""
+        if self.layout is not None:
+            text = self.layout.rewritten(code)
+            return self.text if text is None else text
         return _LINE_END.split(code, maxsplit=self.shift)[-1] if self.shift else code
 
     def encode(self, text: str) -> bytes:
@@ -146,24 +144,25 @@ class SourceFile:
 
     def place(self, line: int) -> tuple[int | None, int]:
         """The cell, in a notebook, and the line in the text or cell, of a line of the parsed code (all from 1)."""
-        if self.notebook is not None:
-            return self.notebook.place(line)
+        if self.layout is not None:
+            return self.layout.place(line)
         return None, max(line - self.shift, 1)
 
     def code_line(self, location: Location) -> int:
         """The line of the parsed code that a location starts on: the opposite of `place`."""
-        if self.notebook is not None and location.cell is not None:
-            return self.notebook.line(location.cell, location.line)
+        if self.layout is not None:
+            return self.layout.line(location.cell, location.line)
         return location.line + self.shift
 
     def location(self, line: int, column: int, end_line: int, end_column: int) -> Location:
         """Where a range of `ast` (columns from 0 in UTF-8 bytes) is for people: characters, from 1."""
         cell, first = self.place(line)
+        layout = self.layout
         return Location(
             first,
-            self.characters(line, column) + 1,
+            self.characters(line, column) + 1 + (layout.indent(line) if layout else 0),
             self.place(end_line)[1],
-            self.characters(end_line, end_column) + 1,
+            self.characters(end_line, end_column) + 1 + (layout.indent(end_line) if layout else 0),
             cell,
         )
 
@@ -173,6 +172,19 @@ class SourceFile:
         if text.isascii():
             return min(byte_column, len(text))
         return len(text.encode("utf-8", "surrogatepass")[:byte_column].decode("utf-8", "ignore"))
+
+
+def _layout(text: str, path: str) -> Layout | None:
+    """How the code lies in a text, where the text is not the code."""
+    name = path.lower()
+    if name.endswith(".ipynb"):
+        try:
+            return Notebook.read(text)
+        except NotANotebook as error:
+            raise UnreadableSource("not-a-notebook", path, f"The file is no Jupyter notebook: {error}.") from None
+    if name.endswith(MARKDOWN):
+        return Document.read(text)
+    return Marimo.read(text) or Script.read(text)
 
 
 def _most_bytes(path: str) -> int:
