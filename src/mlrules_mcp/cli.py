@@ -61,7 +61,11 @@ def cli(context: click.Context) -> None:
 
 @cli.command()
 @click.argument("paths", nargs=-1, metavar="[PATH…|-]")
-@click.option("--stdin-filename", metavar="FILE", help="The name that code from standard input (-) is reported under.")
+@click.option(
+    "--stdin-filename",
+    metavar="FILE",
+    help="The name of what comes on standard input (-): findings name it, and .ipynb or .md is read as such.",
+)
 @_format("text", "json")
 @click.option("--fix", "mode", flag_value="fix", help="Write safe fixes into the files; with -, print the fixed code.")
 @click.option("--diff", "mode", flag_value="diff", help="Show what --fix would change, and change nothing.")
@@ -80,6 +84,9 @@ def check(
     manifests: tuple[Path, ...],
 ) -> None:
     """Check files, folders (by default this one) or standard input against the rules.
+
+    Python scripts and notebooks (Jupyter, marimo, Databricks, cells after `# %%`) are read, in folders too. The Python
+    blocks of Markdown documents are read where the document is named: `check README.md`, `check docs/*.md`.
 
     Exit code: 0 clean (advice alone is clean), 1 findings, 2 bad usage or unreadable input.
     """

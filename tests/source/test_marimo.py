@@ -125,12 +125,12 @@ def test_parameters_follow_what_a_cell_reads(old: str, new: str, expected: list[
 @pytest.mark.parametrize(
     ("returned", "then"),
     [
-        ("    return (np,)", "    return (np, os,)"),
+        ("    return (np,)", "    return (np, os)"),
         ("    return np, math", "    return np, math, os"),
         ("    return np", "    return np, os"),
         ("    return", "    return (os,)"),
         ("    pass", "    pass\n    return (os,)"),
-        ("    return (\n        np,\n    )", "    return (\n        np, os,\n    )"),
+        ("    return (\n        np,\n    )", "    return (\n        np, os\n    )"),
     ],
 )
 @pytest.mark.parametrize(

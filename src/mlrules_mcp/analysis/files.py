@@ -15,9 +15,9 @@ _SKIPPED = frozenset({"node_modules", "__pycache__", "site-packages", "__pypacka
 def python_files(paths: Iterable[Path]) -> Iterator[Path | Diagnostic]:
     """The Python files and notebooks that some paths stand for, each once, folders searched in order.
 
-    A file that is named is taken whatever its ending. In folders, hidden ones, virtual environments and what
-    tools made are left out, and links are not followed. A path that isn't there, or can't be analysed, gives a
-    diagnostic instead.
+    A file that is named is taken whatever its ending; Markdown documents are taken only so. In folders, hidden ones,
+    virtual environments and what tools made are left out, and links are not followed. A path that isn't there, or
+    can't be analysed, gives a diagnostic instead.
     """
     seen: set[Path] = set()
     for path in paths:

@@ -53,6 +53,11 @@ def diagnostic_text(diagnostic: Diagnostic, style: Style = plain) -> str:
     return f"{style(place, bold=True)}: {severity} [{diagnostic.code}] {diagnostic.message}"
 
 
+def place_text(finding: Finding) -> str:
+    """Where a finding starts: its file, the cell of a notebook, and the line."""
+    return _place(finding.path, finding.location.cell, finding.location.line)
+
+
 def _place(path: str, cell: int | None, *numbers: int | None) -> str:
     in_cell = f"cell {cell}" if cell is not None else None
     return ":".join(str(part) for part in (path, in_cell, *numbers) if part is not None)

@@ -58,10 +58,12 @@ class Layout:
         text: the text of the file.
         program: the Python that is analysed for it.
         problems: what in the text is left out, and why.
+        in_pieces: whether the text shows pieces of a program, which leave out what they don't speak of.
     """
 
     text: str
     problems: tuple[Problem, ...] = ()
+    in_pieces: bool = False
 
     @property
     def program(self) -> str:

@@ -84,7 +84,7 @@ def with_signatures(before: str, after: str) -> str:
                 given[giver].append(name)
         if missing:
             insertions.append(_taking(cell, missing, after))
-    insertions += [_giving(new[index], names) for index, names in given.items() if names]
+    insertions += [_giving(new[index], names, after) for index, names in given.items() if names]
     return _with(after, insertions)
 
 
@@ -94,21 +94,28 @@ def _taking(cell: Cell, names: Iterable[str], text: str) -> _Insertion:
         last = parameters[-1]
         return last.end_lineno or last.lineno, last.end_col_offset or 0, "".join(f", {name}" for name in names)
     function = cell.function
-    line = split_lines(text)[function.lineno - 1][0].encode("utf-8", "surrogatepass")
-    return function.lineno, line.index(b"(", function.col_offset) + 1, ", ".join(names)
+    head = _bytes(text, function.lineno)
+    return function.lineno, head.index(b"(", function.col_offset) + 1, ", ".join(names)
 
 
-def _giving(cell: Cell, names: Iterable[str]) -> _Insertion:
+def _giving(cell: Cell, names: Iterable[str], text: str) -> _Insertion:
     last = cell.function.body[-1]
     end = (last.end_lineno or last.lineno, last.end_col_offset or 0)
     match last:
-        case ast.Return(value=ast.Tuple(elts=[*_, name])):
-            return name.end_lineno or name.lineno, name.end_col_offset or 0, "".join(f", {each}" for each in names)
+        case ast.Return(value=ast.Tuple(elts=[*others, name])):
+            line, column = name.end_lineno or name.lineno, name.end_col_offset or 0
+            if not others and _bytes(text, line)[column : column + 1] == b",":  # what one name needs and two don't
+                return line, column + 1, f" {', '.join(names)}"
+            return line, column, "".join(f", {each}" for each in names)
         case ast.Return(value=ast.Name()):
             return *end, "".join(f", {each}" for each in names)
         case ast.Return():
             return *end, f" ({', '.join(names)},)"
     return *end, f"\n{' ' * last.col_offset}return ({', '.join(names)},)"
+
+
+def _bytes(text: str, line: int) -> bytes:
+    return split_lines(text)[line - 1][0].encode("utf-8", "surrogatepass")
 
 
 def _with(text: str, insertions: Iterable[_Insertion]) -> str:

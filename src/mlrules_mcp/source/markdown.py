@@ -17,7 +17,6 @@ MARKDOWN = (".md", ".markdown", ".mdx", ".qmd", ".rmd")
 
 # A fence may stand in quotes and lists; a list item may begin with it.
 _FENCE = pattern(r"(?P<before>(?:[ \t]|>|[-*+][ \t]|\d{1,9}[.)][ \t])*)(?P<fence>`{3,}|~{3,})(?P<info>.*)")
-_QUOTE = pattern(r"[ \t]*(?:>[ \t]?)+")
 # ```python, ```py title="x", ```{python}, ```{.python}, ```{code-cell} ipython3
 _PYTHON = pattern(r"\s*(?:\{code-cell\}\s*$|(?:\{code-cell\}|\{)?\s*\.?(?:i?python3?|py3?|pycon)(?![\w+/-]))", re.I)
 _PROMPT = pattern(r"(?:>>>|\.\.\.)(?: |$)")
@@ -26,16 +25,18 @@ _OPTION = pattern(r":[\w-]+:")
 
 
 class _Block(NamedTuple):
-    """A fenced block: the index of its first line in the document, and its lines with their line ends."""
+    """A fenced block: the index of its first line in the document, its lines with their ends, and what quotes them."""
 
     start: int
     info: str
     lines: list[tuple[str, str]]
-    quoted: bool
+    quote: re.Pattern[str]
 
 
 class Document(Parts):
     """The Python blocks of a Markdown document that parse. Quarto, R Markdown and MyST are such documents too."""
+
+    in_pieces = True
 
     def __init__(self, text: str, parts: Sequence[Part], problems: tuple[Problem, ...] = ()) -> None:
         self.text = text
@@ -98,20 +99,20 @@ def _blocks(lines: Sequence[tuple[str, str]]) -> Iterator[_Block]:
         if match is None or (match["fence"][0] == "`" and "`" in match["info"]):
             continue
         start = index
-        quoted = ">" in match["before"]
+        quote = re.compile(rf"(?:[ \t]*>[ \t]?){{{match['before'].count('>')}}}")
         end = re.compile(rf"[ \t>]*{match['fence'][0]}{{{len(match['fence'])},}}[ \t]*$")
         while index < len(lines) and not end.match(lines[index][0]):
-            if quoted and not _QUOTE.match(lines[index][0]):
+            if not quote.match(lines[index][0]):
                 break
             index += 1
         if index > start and _PYTHON.match(match["info"]):
-            yield _Block(start, match["info"], list(lines[start:index]), quoted)
+            yield _Block(start, match["info"], list(lines[start:index]), quote)
         index += 1
 
 
 def _block_lines(block: _Block) -> tuple[Line, ...]:
     """The lines of a block as Python, each with what stands in front of it."""
-    quotes = [match[0] if block.quoted and (match := _QUOTE.match(text)) else "" for text, _ in block.lines]
+    quotes = [match[0] if (match := block.quote.match(text)) else "" for text, _ in block.lines]
     bare = [text[len(quote) :] for quote, (text, _) in zip(quotes, block.lines, strict=True)]
     margin = _margin(bare)
     prefixes = [quote + text[: len(margin)] for quote, text in zip(quotes, bare, strict=True)]

@@ -131,6 +131,11 @@ class SourceFile:
             raise UnreadableSource("unreadable", name, "The file can't be read: its path is not a valid one.") from None
         return cls.from_bytes(data, name, project)
 
+    @property
+    def notebook(self) -> Notebook | None:
+        """The Jupyter notebook that it is, if it is one."""
+        return self.layout if isinstance(self.layout, Notebook) else None
+
     def text_of(self, code: str) -> str:
         """The text for a changed `code`; the old text where it does not show what belongs where."""
         if self.layout is not None:

@@ -38,8 +38,10 @@ def build(context: ServerContext) -> Tool:
 
     async def analyze_code(
         ctx: Context,
-        code: Annotated[str | None, Field(description="Python source, whole or a snippet")] = None,
-        filename: Annotated[str, Field(description="Its name in the project")] = "snippet.py",
+        code: Annotated[str | None, Field(description="Python, whole or a snippet; or a notebook or Markdown")] = None,
+        filename: Annotated[
+            str, Field(description="Its name in the project, with .ipynb or .md if it is one")
+        ] = "snippet.py",
         paths: Annotated[list[str], Field(description="Or files and folders to read")] = [],  # noqa: B006
     ) -> Annotated[CallToolResult, Findings]:
         """Check machine-learning code for bugs and bad practice. Call after writing or changing it."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field
 from mlrules_mcp.findings import Applicability
 from mlrules_mcp.report.data import analysis_data, without_empty
 from mlrules_mcp.report.diff import unified_diff
-from mlrules_mcp.report.text import analysis_text
+from mlrules_mcp.report.text import analysis_text, place_text
 from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool, only_one
 from mlrules_mcp.source import Project, SourceFile, UnreadableSource
 
@@ -33,8 +33,10 @@ def build(context: ServerContext) -> Tool:
     """The tool over a server's checks."""
 
     async def fix_code(
-        code: Annotated[str | None, Field(description="Python source, whole or a snippet")] = None,
-        filename: Annotated[str, Field(description="Its name in the project")] = "snippet.py",
+        code: Annotated[str | None, Field(description="Python, whole or a snippet; or a notebook or Markdown")] = None,
+        filename: Annotated[
+            str, Field(description="Its name in the project, with .ipynb or .md if it is one")
+        ] = "snippet.py",
         path: Annotated[str | None, Field(description="Or a file to read; it is not changed")] = None,
         suggested: Annotated[bool, Field(description="Also fixes that you must review")] = False,
         output: Annotated[Literal["diff", "code"], Field(description="Form of the answer")] = "diff",
@@ -48,7 +50,7 @@ def build(context: ServerContext) -> Tool:
         fixed = await anyio.to_thread.run_sync(partial(fix, source, context.catalogue, kinds), abandon_on_cancel=True)
         diff = "\n".join(unified_diff(source, fixed.source))
         changed = diff if output == "diff" else fixed.source.text
-        titles = [f"{f.path}:{f.location.line} [{f.check}] {f.fix.title}" for f in fixed.applied if f.fix]
+        titles = [f"{place_text(f)} [{f.check}] {f.fix.title}" for f in fixed.applied if f.fix]
         text = "\n".join(
             [
                 changed if titles else "Nothing was fixed.",
@@ -57,12 +59,16 @@ def build(context: ServerContext) -> Tool:
             ]
         )
         data = analysis_data(fixed.analysis)
-        applied = [{"check": f.check, "line": f.location.line, "title": f.fix.title} for f in fixed.applied if f.fix]
+        applied = [
+            {"check": f.check, "cell": f.location.cell, "line": f.location.line, "title": f.fix.title}
+            for f in fixed.applied
+            if f.fix
+        ]
         return answer(
             text,
             {
                 output: changed,
-                "fixed": applied,
+                "fixed": without_empty(applied),
                 "findings": without_empty(data["findings"]),
                 "diagnostics": without_empty(data["diagnostics"]),
             },

@@ -46,6 +46,7 @@ class HandTrainedModule(Check[ast.Module]):
     - https://lightning.ai/docs/pytorch/stable/starter/converting.html
     """
 
+    speaks_of_absence = True
     examples = (
         Bad(
             """

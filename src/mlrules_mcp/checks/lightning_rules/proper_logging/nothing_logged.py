@@ -46,6 +46,7 @@ class NothingLogged(Check[ast.ClassDef]):
     """
 
     packages = LIGHTNING
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -37,6 +37,7 @@ class HandWrittenDataHandling(Check[ast.Module]):
     """
 
     packages = LIGHTNING
+    speaks_of_absence = True
     examples = (
         Bad(
             """

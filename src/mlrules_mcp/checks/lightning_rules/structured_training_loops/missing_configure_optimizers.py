@@ -35,6 +35,7 @@ class MissingConfigureOptimizers(Check[ast.ClassDef]):
     """
 
     packages = LIGHTNING
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -34,6 +34,7 @@ class MissingTrainingStep(Check[ast.ClassDef]):
     """
 
     packages = LIGHTNING
+    speaks_of_absence = True
     examples = (
         Bad(
             """

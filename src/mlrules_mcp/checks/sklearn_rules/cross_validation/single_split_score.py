@@ -43,6 +43,7 @@ class SingleSplitScore(Check[ast.Module]):
 
     packages = SKLEARN
     also_enforces = ("evaluation_rules.cross_validation",)
+    speaks_of_absence = True
     examples = (
         Bad(
             """

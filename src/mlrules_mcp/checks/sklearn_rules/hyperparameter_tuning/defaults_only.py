@@ -39,6 +39,7 @@ class DefaultsOnly(Check[ast.Call]):
 
     names = TUNABLE
     packages = SKLEARN
+    speaks_of_absence = True
     examples = (
         Bad(
             """
