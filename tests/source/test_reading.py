@@ -58,6 +58,10 @@ def test_a_declaration_is_found_between_old_macintosh_line_ends() -> None:
     assert SourceFile.from_bytes(data, "model.py").encoding == "iso8859-1"
 
 
+def test_the_heading_of_a_document_declares_no_encoding() -> None:
+    assert SourceFile.from_bytes(b"# On coding: latin-1\n", "README.md").encoding == "utf-8"
+
+
 def test_a_byte_order_mark_is_no_part_of_the_text_and_is_written_back() -> None:
     data = codecs.BOM_UTF8 + b"x = 1\n"
     source = SourceFile.from_bytes(data, "model.py")

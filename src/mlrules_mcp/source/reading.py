@@ -84,7 +84,7 @@ class SourceFile:
 
     @classmethod
     def from_bytes(cls, data: bytes, path: str, project: Project | None = None) -> SourceFile:
-        """A source from a file's content, in the encoding that it declares (PEP 263).
+        """A source from a file's content: UTF-8, or of a Python file the encoding that it declares (PEP 263).
 
         Raises:
             UnreadableSource: it is binary, over `MAX_BYTES`, or not in its encoding.
@@ -97,7 +97,8 @@ class SourceFile:
             raise UnreadableSource("binary-file", path, "The file holds null bytes: it is not Python source.")
         bom = data.startswith(codecs.BOM_UTF8)
         body = data.removeprefix(codecs.BOM_UTF8)
-        encoding = "utf-8" if bom else _declared_encoding(body, path)
+        of_python = not path.lower().endswith((".ipynb", *MARKDOWN))
+        encoding = _declared_encoding(body, path) if of_python and not bom else "utf-8"
         try:
             return cls.from_text(body.decode(encoding), path, encoding, bom, project)
         except UnicodeError as error:
@@ -193,7 +194,7 @@ def _layout(text: str, path: str) -> Layout | None:
 
 
 def _most_bytes(path: str) -> int:
-    return MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_BYTES
+    return MAX_NOTEBOOK_BYTES if path.lower().endswith(".ipynb") else MAX_BYTES
 
 
 def _too_large(path: str, size: int) -> UnreadableSource:
