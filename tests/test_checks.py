@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -37,6 +39,15 @@ def unmarked(code: str) -> str:
     return MARKERS.sub("", dedent(code).lstrip("\n"))
 
 
+def source_of(example: Bad | Good) -> SourceFile:
+    code = unmarked(example.code)
+    if example.shows is None:
+        return SourceFile.from_text(code, "train.py")
+    output = {"output_type": "execute_result", "data": {"text/plain": dedent(example.shows).strip("\n")}}
+    cell = {"cell_type": "code", "source": code, "outputs": [output]}
+    return SourceFile.from_text(json.dumps({"cells": [cell], "metadata": {}}), "train.ipynb")
+
+
 def marked_locations(code: str, opening: str, closing: str) -> list[Location]:
     """Where the text between two markers is, once all markers are taken out; columns in characters from 1."""
     locations: list[Location] = []
@@ -56,9 +67,11 @@ def marked_locations(code: str, opening: str, closing: str) -> list[Location]:
 
 @pytest.mark.parametrize(("check", "example"), examples_of(Bad))
 def test_a_bad_example_is_found_at_the_marked_place(check: AnyCheck, example: Bad) -> None:
-    analysis = analyze(SourceFile.from_text(unmarked(example.code), "train.py"), only(check))
+    analysis = analyze(source_of(example), only(check))
     assert not analysis.diagnostics
-    assert [finding.location for finding in analysis.findings] == marked_locations(example.code, "«", "»")
+    cell = None if example.shows is None else 1
+    expected = [replace(location, cell=cell) for location in marked_locations(example.code, "«", "»")]
+    assert [finding.location for finding in analysis.findings] == expected
     also_at = sorted(
         (location for finding in analysis.findings for location in finding.also_at),
         key=lambda location: location.position,
@@ -71,20 +84,20 @@ def test_a_bad_example_is_found_at_the_marked_place(check: AnyCheck, example: Ba
 
 @pytest.mark.parametrize(("check", "example"), examples_of(Good))
 def test_a_good_example_is_looked_at(check: AnyCheck, example: Good) -> None:
-    module = Module(SourceFile.from_text(unmarked(example.code), "train.py"))
+    module = Module(source_of(example))
     assert module.uses(check.packages), "it imports none of the check's packages: its silence shows nothing"
 
 
 @pytest.mark.parametrize(("check", "example"), examples_of(Good))
 def test_a_good_example_is_silent(check: AnyCheck, example: Good) -> None:
-    analysis = analyze(SourceFile.from_text(unmarked(example.code), "train.py"), only(check))
+    analysis = analyze(source_of(example), only(check))
     assert analysis.findings == ()
     assert not analysis.diagnostics
 
 
 @pytest.mark.parametrize(("check", "example"), examples_of(Bad))
 def test_a_fix_gives_the_expected_text_and_changes_nothing_when_applied_again(check: AnyCheck, example: Bad) -> None:
-    source = SourceFile.from_text(unmarked(example.code), "train.py")
+    source = source_of(example)
     for applicability, expected in (("safe", example.safe_fix), ("suggested", example.suggested_fix)):
         fixed = fix(source, only(check), [applicability])
         if expected is None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import UnionType
 from typing import ClassVar, Generic, TypeAlias, TypeVar, get_args
 
-from mlrules_mcp.findings import Edit, Finding, Fix, Related, Severity
+from mlrules_mcp.findings import Edit, Finding, Fix, Location, Related, Severity
 from mlrules_mcp.source.module import Module
 from mlrules_mcp.source.tree import Positioned
 
@@ -33,20 +33,27 @@ class Bad:
         safe_fix: the code after a safe fix.
         suggested_fix: the code after a suggested fix.
         advice: whether it is found as advice, whatever the rule's severity.
+        shows: what the saved output shows, where the code is the cell of a notebook.
     """
 
     code: str
     safe_fix: str | None = None
     suggested_fix: str | None = None
     advice: bool = False
+    shows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """Code in which the check finds nothing, and, where it does not speak for itself, why."""
+    """Code in which the check finds nothing, and, where it does not speak for itself, why.
+
+    Attributes:
+        shows: what the saved output shows, where the code is the cell of a notebook.
+    """
 
     code: str
     why: str = ""
+    shows: str | None = None
 
 
 Example: TypeAlias = Bad | Good
@@ -63,7 +70,7 @@ class Check(Generic[N]):
     Attributes:
         names: where the node type is `ast.Call`, the last name parts of the calls it wants (`{"load"}` for
             `torch.load(…)`); empty wants every node.
-        packages: a module that imports none of these is not looked at.
+        packages: a module that imports none of these is not looked at; empty looks at every module.
         speaks_of_absence: whether it finds what a program lacks. Documents show pieces of programs, so there it is
             not asked.
         also_enforces: further rules that what it finds breaks. A finding names one rule alone: `rule`.
@@ -103,7 +110,7 @@ class Check(Generic[N]):
     def finding(
         self,
         module: Module,
-        node: Positioned,
+        node: Positioned | Location,
         message: str,
         *,
         fix: Fix | None = None,
@@ -112,7 +119,7 @@ class Check(Generic[N]):
         also_at: Sequence[Positioned] = (),
         related: Sequence[tuple[Positioned, str]] = (),
     ) -> Finding:
-        """A finding of this check at a node.
+        """A finding of this check at a node, or at a place that no node has.
 
         Args:
             message: what goes wrong at run time and what to write instead, in two sentences.
@@ -130,7 +137,7 @@ class Check(Generic[N]):
             self.name,
             "advice" if advice else severity,
             path,
-            module.location(node),
+            node if isinstance(node, Location) else module.location(node),
             message,
             fix,
             tuple(map(module.location, also_at)),

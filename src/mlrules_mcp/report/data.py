@@ -162,14 +162,23 @@ def check_data(check: AnyCheck) -> dict[str, Any]:
 def _bad_data(example: Bad) -> dict[str, Any]:
     fixed = example.safe_fix or example.suggested_fix
     return {
-        "code": _code(example.code),
+        "code": _example_code(example),
         "fixed": _code(fixed) if fixed is not None else None,
         "applicability": "safe" if example.safe_fix else "suggested" if fixed is not None else None,
     }
 
 
 def _good_data(example: Good) -> dict[str, Any]:
-    return {"code": _code(example.code), "why": example.why or None}
+    return {"code": _example_code(example), "why": example.why or None}
+
+
+def _example_code(example: Bad | Good) -> str:
+    """An example's code, and what the cell has shown as comments below."""
+    code = _code(example.code)
+    if example.shows is None:
+        return code
+    shown = "\n".join(f"# {line}".rstrip() for line in _code(example.shows).split("\n"))
+    return f"{code}\n# The saved output of this cell:\n{shown}"
 
 
 def _code(text: str) -> str:

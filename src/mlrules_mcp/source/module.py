@@ -71,6 +71,9 @@ class Module(Gradients):
         return release if declared else f"{release} (assumed, as no release is declared)"
 
     def uses(self, packages: frozenset[str]) -> bool:
-        """Whether the module imports one of these packages; one without any imports (a snippet) may use them all."""
+        """Whether the module imports one of these packages; one without any imports (a snippet) may use them all.
+
+        No packages at all are asked for by what concerns every module.
+        """
         imported = self.imported_packages
-        return not imported or bool(imported & packages)
+        return not packages or not imported or bool(imported & packages)

@@ -1,0 +1,1 @@
+"""Optimize models for inference performance."""

@@ -1,0 +1,1 @@
+"""Use proper model serialization for deployment."""

@@ -1,0 +1,1 @@
+"""Implement proper model versioning and rollback strategies."""

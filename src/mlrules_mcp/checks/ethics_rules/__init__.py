@@ -1,0 +1,1 @@
+"""Checks of the block ethics_rules."""

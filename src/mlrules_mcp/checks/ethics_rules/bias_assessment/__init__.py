@@ -1,0 +1,1 @@
+"""Assess models for potential bias and fairness issues."""

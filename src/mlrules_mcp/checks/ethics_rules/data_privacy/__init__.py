@@ -1,0 +1,1 @@
+"""Ensure data privacy and compliance with regulations."""

@@ -1,0 +1,90 @@
+"""What a source holds beside its code: comments, shell lines, and what a notebook's cells have shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from mlrules_mcp.findings import Location
+from mlrules_mcp.patterns import pattern
+from mlrules_mcp.source.reading import SourceFile
+
+_LINE_END = pattern(r"\r\n|\r|\n")
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_SHOWN_AS_TEXT = ("text/plain", "text/html", "text/markdown")
+
+
+class SavedCell(NamedTuple):
+    """A code cell as the notebook's file has it.
+
+    Attributes:
+        number: its place among all cells of the notebook, from 1.
+        lines: its text, with shell lines and magics.
+        outputs: what its saved outputs show as text or HTML: printed lines, values, tables, tracebacks.
+    """
+
+    number: int
+    lines: list[str]
+    outputs: list[str]
+
+    @property
+    def head(self) -> Location:
+        """The first line with text: the place to report what the cell has shown."""
+        number, line = next(((i, line) for i, line in enumerate(self.lines, 1) if line.strip()), (1, ""))
+        return Location(number, 1, number, max(len(line), 1) + 1, self.number)
+
+
+def written_lines(source: SourceFile) -> Iterator[tuple[Location, str]]:
+    """Every line of a source as it was written, with its place; of a notebook those of its code cells."""
+    if not source.path.endswith(".ipynb"):
+        for number, line in enumerate(_LINE_END.split(source.text), start=1):
+            yield Location(number, 1, number, len(line) + 1), line
+        return
+    for cell in saved_cells(source):
+        for number, line in enumerate(cell.lines, start=1):
+            yield Location(number, 1, number, len(line) + 1, cell.number), line
+
+
+def saved_cells(source: SourceFile) -> Iterator[SavedCell]:
+    """The code cells of a Jupyter notebook in Python, format 3 or 4; none of anything else."""
+    if not source.path.endswith(".ipynb") or not source.code:
+        return
+    try:
+        notebook = json.loads(source.text)
+    except ValueError:  # what follows the notebook's end is not looked at by who reads its code
+        return
+    for number, cell in enumerate(_cells(notebook), start=1):
+        match cell:
+            case {"cell_type": "code", "source": text} | {"cell_type": "code", "input": text}:
+                outputs = cell.get("outputs") or ()
+                shown = [_joined(text) for output in outputs for text in _texts(output)]
+                yield SavedCell(number, _joined(text).split("\n"), list(filter(None, shown)))
+
+
+def _cells(notebook: Any) -> Iterator[Any]:
+    match notebook:
+        case {"cells": [*cells]}:
+            yield from cells
+        case {"worksheets": [*worksheets]}:
+            for worksheet in worksheets:
+                yield from worksheet.get("cells", ())
+
+
+def _texts(output: Any) -> Iterator[Any]:
+    """The texts of one output: format 4 has those of results under `data`, format 3 beside their kind."""
+    match output:
+        case {"data": {**data}}:
+            yield from (data.get(kind) for kind in _SHOWN_AS_TEXT)
+        case {"traceback": [*lines]}:
+            yield [f"{line}\n" for line in lines]
+        case {**parts}:
+            yield from (parts.get(kind) for kind in ("text", "html"))
+
+
+def _joined(text: Any) -> str:
+    """A text that may be saved as a list of lines, without the colours of a terminal."""
+    if isinstance(text, list):
+        text = "".join(line for line in text if isinstance(line, str))
+    return _ESCAPE.sub("", text) if isinstance(text, str) else ""
