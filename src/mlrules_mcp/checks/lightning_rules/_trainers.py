@@ -7,8 +7,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlrules_mcp.checks._lightning import TRAINER
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
+
+# What says how many devices a Trainer uses.
+_ARGUMENTS = frozenset({"devices", "gpus", "num_nodes", "strategy", "accelerator", "tpu_cores", "num_processes"})
+_SEVERAL = pattern(r"ddp|fsdp|deepspeed|horovod|xla")
 
 
 class Fit(NamedTuple):
@@ -88,3 +93,40 @@ def _made_from(module: Module, origin: ast.expr) -> ast.ClassDef | None:
 def is_trainer(module: Module, expression: ast.expr) -> bool:
     """Whether an expression is a Lightning Trainer made in this file."""
     return any(module.is_call_to(origin, TRAINER) for origin in module.origins(expression))
+
+
+def uses_several_devices(module: Module) -> bool | None:
+    """Whether the Trainers of a file use several devices; None where that does not show."""
+    answers = [_devices(module, call) for call in trainers(module)]
+    if True in answers:
+        return True
+    return None if None in answers or not answers else False
+
+
+def _devices(module: Module, call: ast.Call) -> bool | None:
+    arguments = {each.arg: each.value for each in call.keywords if each.arg in _ARGUMENTS}
+    strategy = arguments.get("strategy")
+    if strategy is not None and _SEVERAL.search(ast.unparse(strategy).lower()) and not isinstance(strategy, ast.IfExp):
+        return True
+    counts = [_count(arguments[name]) for name in ("devices", "gpus", "num_nodes", "tpu_cores") if name in arguments]
+    if any(count is not None and count != 1 for count in counts):
+        return True
+    accelerator = arguments.get("accelerator")
+    on_cpu = isinstance(accelerator, ast.Constant) and accelerator.value in ("cpu", "mps")
+    if on_cpu or (counts and all(count == 1 for count in counts)):
+        return False
+    return None
+
+
+def _count(value: ast.expr) -> int | None:
+    """How many devices a value stands for; -1 for all, None where that does not show."""
+    match value:
+        case ast.Constant(value=bool()):
+            return None
+        case ast.Constant(value=int() as number):
+            return number or 1
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
+            return -1
+        case ast.List(elts=devices):
+            return len(devices)
+    return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.lightning_rules._classes import is_abstract, is_test, lightning_modules, with_own_helpers
-from mlrules_mcp.checks.lightning_rules._trainers import trainers
+from mlrules_mcp.checks.lightning_rules._trainers import uses_several_devices
 from mlrules_mcp.findings import Finding, SetArgument, Span
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
@@ -19,8 +19,6 @@ _SYNCED = pattern(r"all_gather|all_reduce|reduce_tensor|sync_dist|gather_all|bar
 _METRIC_OBJECT = pattern(
     r"(^|_)(metrics?|acc|accuracy|f1|auroc|auc|iou|map|mae|mse|recall|precision|kappa|dice)\b|compute"
 )
-_SEVERAL = pattern(r"ddp|fsdp|deepspeed|horovod|xla")
-_ARGUMENTS = frozenset({"devices", "gpus", "num_nodes", "strategy", "accelerator", "tpu_cores", "num_processes"})
 
 
 class SyncDistMissing(Check[ast.Module]):
@@ -155,7 +153,7 @@ class SyncDistMissing(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         classes = lightning_modules(module)
-        several = _uses_several_devices(module) if classes else False
+        several = uses_several_devices(module) if classes else False
         if several is False or is_test(module):
             return
         for cls in classes:
@@ -171,43 +169,6 @@ class SyncDistMissing(Check[ast.Module]):
                     advice=several is None,
                     also_at=calls[1:],
                 )
-
-
-def _uses_several_devices(module: Module) -> bool | None:
-    """Whether the Trainers of a file use several devices; None where that does not show."""
-    answers = [_devices(module, call) for call in trainers(module)]
-    if True in answers:
-        return True
-    return None if None in answers or not answers else False
-
-
-def _devices(module: Module, call: ast.Call) -> bool | None:
-    arguments = {each.arg: each.value for each in call.keywords if each.arg in _ARGUMENTS}
-    strategy = arguments.get("strategy")
-    if strategy is not None and _SEVERAL.search(ast.unparse(strategy).lower()) and not isinstance(strategy, ast.IfExp):
-        return True
-    counts = [_count(arguments[name]) for name in ("devices", "gpus", "num_nodes", "tpu_cores") if name in arguments]
-    if any(count is not None and count != 1 for count in counts):
-        return True
-    accelerator = arguments.get("accelerator")
-    on_cpu = isinstance(accelerator, ast.Constant) and accelerator.value in ("cpu", "mps")
-    if on_cpu or (counts and all(count == 1 for count in counts)):
-        return False
-    return None
-
-
-def _count(value: ast.expr) -> int | None:
-    """How many devices a value stands for; -1 for all, None where that does not show."""
-    match value:
-        case ast.Constant(value=bool()):
-            return None
-        case ast.Constant(value=int() as number):
-            return number or 1
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=1)):
-            return -1
-        case ast.List(elts=devices):
-            return len(devices)
-    return None
 
 
 def _unsynced(module: Module, cls: ast.ClassDef) -> Iterator[ast.Call]:
