@@ -13,6 +13,9 @@ from mlrules_mcp.source.tree import Function
 _TEST_PATH = pattern(
     r"(^|/)(tests?|testing|unittests?)(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$|(^|/)benchmarks?/|profiler|bug_?report"
 )
+_EXAMPLE_PATH = pattern(
+    r"(^|/|[_-])(examples?|tutorials?|docs?|demos?|samples?|courses?|exercises?|lessons?|snippets?)(/|[_-])"
+)
 # Methods of so many classes that the name alone does not say whose it is.
 _COMMON = frozenset(
     {"train", "eval", "fit", "step", "forward", "test", "predict", "update", "run", "to", "load", "save"}
@@ -27,6 +30,11 @@ def is_test_path(module: Module) -> bool:
     """Whether a file is a test or a benchmark, by its path or by the test framework that it imports."""
     path = module.source.path.lower().replace("\\", "/")
     return bool(_TEST_PATH.search(path)) or bool(module.imported_packages & {"pytest", "unittest"})
+
+
+def is_example_path(module: Module) -> bool:
+    """Whether a file shows how something is done, by its path: a tutorial, a demonstration."""
+    return bool(_EXAMPLE_PATH.search(module.source.path.lower().replace("\\", "/")))
 
 
 def started(module: Module) -> dict[Function | None, int]:
