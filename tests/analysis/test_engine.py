@@ -170,7 +170,7 @@ def test_memory_does_not_grow_with_the_number_of_sources() -> None:
     finally:
         tracemalloc.stop()
         gc.enable()
-    assert after - before < 20_000
+    assert after - before < 60_000  # a single tree is 90,000; Python's own caches take a part of it
 
 
 def test_no_check_keeps_a_module_when_the_analysis_is_over() -> None:
