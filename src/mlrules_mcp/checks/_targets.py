@@ -47,7 +47,7 @@ def _held_target(features: Data, target: Data) -> tuple[Data, ast.AST, Name] | N
     """Where the target is taken that the features still hold, and its column."""
     places = dict(_places(target))
     if places:
-        for table, columns in _held(features):
+        for table, columns in held(features):
             for (place, name), taken in places.items():
                 if place is table and columns.holds(name) == "yes":
                     return table, taken.node, name
@@ -135,7 +135,7 @@ def _is_rewritten(data: Data) -> bool:
     return False
 
 
-def _held(features: Data) -> Iterator[tuple[Data, Columns]]:
+def held(features: Data) -> Iterator[tuple[Data, Columns]]:
     """The tables that all columns of the features are from for certain, with the columns that are still there."""
     current, columns = features, EVERY_COLUMN
     for _ in range(_MOST):
