@@ -12,6 +12,10 @@ from mlrules_mcp.source.tree import Loop
 
 _BATCHES = pattern(r"(?i)load|batch|(^|_|\W)(dl|iter|iterator|dataset|data|train|train_set|trainset)\d?(\W|$)")
 _LENGTH = pattern(r"(?i)\blen\(|step|iter(?!tools)|batch|total_updates")
+_ALL_BATCHES = pattern(
+    r"(?i)\blen\((?![\w.]*(data|set|epochs)\))|estimated_stepping_batches|num_training_batches|n(um)?_batches|"
+    r"(steps|iters|iterations|batches)_per_epoch|total_updates"
+)
 _EPOCHS = pattern(r"(?i)epoch")
 
 
@@ -92,8 +96,8 @@ def _goes_over_batches(module: Module, loop: ast.For) -> bool:
 
 
 def counts_batches(module: Module, expression: ast.expr) -> bool:
-    """Whether a number is made from the length of a loader or a number of steps."""
-    return any(_LENGTH.search(text) for text in _texts(module, expression))
+    """Whether a number is made from the number of batches in an epoch."""
+    return any(_ALL_BATCHES.search(text) for text in _texts(module, expression))
 
 
 def counts_epochs(module: Module, expression: ast.expr) -> bool:
