@@ -36,10 +36,10 @@ def asks_for_mode(module: Module, node: ast.AST) -> bool:
     )
 
 
-def made_in_forward(module: Module, layer: ast.Call) -> bool:
-    """Whether a layer is made and called in the forward pass of a module, in the mode that new layers have."""
+def is_made_in_forward(module: Module, layer: ast.Call) -> bool:
+    """Whether a layer is made in the forward pass of a module, to be called there and dropped."""
     found = module_method(module, layer)
-    if found is None or found[1].name != "forward" or asks_for_mode(module, layer):
+    if found is None or found[1].name != "forward":
         return False
     match module.parent(layer):
         case ast.Call(func=function):

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
-from mlrules_mcp.checks.deep_learning_rules._modes import made_in_forward
+from mlrules_mcp.checks.deep_learning_rules._modes import asks_for_mode, is_made_in_forward
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
 from mlrules_mcp.source import Module
 
@@ -125,7 +125,7 @@ class DropoutMadeInForward(Check[ast.Call]):
 
     def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
         package, _, layer = (module.qualified_name(node.func) or "").rpartition(".")
-        if package != "torch.nn" or layer not in _FUNCTIONS or not made_in_forward(module, node):
+        if package != "torch.nn" or not is_made_in_forward(module, node) or asks_for_mode(module, node):
             return
         yield self.finding(
             module,
