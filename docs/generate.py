@@ -1,16 +1,22 @@
-"""Writes docs/rules.md from the manifest and the checks' own documentation. Run: make docs."""
+"""Writes docs/rules.md from the manifest and the checks' own documentation. Run: make docs.
+
+What could be checked and is not stands in `docs/left_out.json`, by rule: the check, and the measured reason.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 from mlrules_mcp.catalogue import AnyCheck, Catalogue
 from mlrules_mcp.checks.check import SECTIONS
-from mlrules_mcp.manifest.model import Block
+from mlrules_mcp.manifest.model import Block, Rule
 from mlrules_mcp.report.data import check_data
+from mlrules_mcp.training.checks import all_checks as all_training_checks
 
 TARGET = Path(__file__).with_name("rules.md")
+LEFT_OUT: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("left_out.json").read_text(encoding="utf-8"))
 
 
 def rules_reference() -> str:
@@ -29,11 +35,22 @@ def rules_reference() -> str:
 
 
 def _table(catalogue: Catalogue) -> Iterator[str]:
-    yield "| rule | severity | static checks |"
-    yield "| --- | --- | --- |"
+    """How each rule is enforced: on source code, by evidence in a project, and by training."""
+    yield "How each rule is enforced: by static checks of the code (`check`), by evidence in the whole project, and by"
+    yield "training on each device (`train-check`). No rule is reviewed by evidence yet. A rule that nothing checks is"
+    yield "served as guidance only."
+    yield ""
+    yield "| rule | severity | static checks | evidence | training |"
+    yield "| --- | --- | --- | --- | --- |"
     for rule in catalogue.rules.rules:
-        checks = ", ".join(f"[{check.name}](#{check.name})" for check in catalogue.checks_of(rule))
-        yield f"| `{rule.key}` | {rule.severity} | {checks or '–'} |"
+        static = ", ".join(f"[{check.name}](#{check.name})" for check in catalogue.checks_of(rule))
+        training = ", ".join(_training_checks(rule))
+        none = "–" if training else "guidance only"
+        yield f"| `{rule.key}` | {rule.severity} | {static or none} | – | {training or '–'} |"
+
+
+def _training_checks(rule: Rule) -> list[str]:
+    return [check.name for check in all_training_checks() if check.rule == rule.key]
 
 
 def _block(block: Block, catalogue: Catalogue) -> Iterator[str]:
@@ -49,6 +66,8 @@ def _block(block: Block, catalogue: Catalogue) -> Iterator[str]:
         shared = [f"[{check.name}](#{check.name})" for check in checks if check.rule != rule.key]
         if shared:
             yield from ("", f"Also enforced by {', '.join(shared)}.")
+        for name, reason in LEFT_OUT.get(rule.key, {}).items():
+            yield from ("", f"Not checked: `{name}`. {reason}")
 
 
 def _check(check: AnyCheck) -> Iterator[str]:
