@@ -64,6 +64,11 @@ def test_a_key_without_a_form_of_its_own_is_told_by_what_stands_before_it(line: 
     assert found(f'revision = "{key}"') == []
 
 
+@pytest.mark.parametrize("before", ["X-Amz-Credential=", "AWSAccessKeyId="])
+def test_a_signed_address_names_a_key_and_gives_nothing_away(before: str) -> None:
+    assert found(f"https://objects.example.com/a.pt?{before}{TOKENS['AWS access key']}%2F20220725") == []
+
+
 @pytest.mark.parametrize(
     "token", ["hf_" + "x" * 34, "AKIAIOSFODNN7EXAMPLE", "0123456789abcdef" * 2, "hf_yourtokenhere"]
 )

@@ -72,9 +72,9 @@ def kind_of_column(name: str) -> Kind | None:
     return next((kind for kind in KINDS if kind.column.search(words)), None)
 
 
-def values_of(kind: Kind, text: str) -> set[str]:
-    """The different values of a kind in a text, but for those made up for documentation."""
-    return {match[0] for match in kind.value.finditer(text) if not _is_sample(match)}
+def values_of(kind: Kind, text: str, known: str = "") -> set[str]:
+    """The different values of a kind in a text, but for those made up for documentation, or written in `known`."""
+    return {match[0] for match in kind.value.finditer(text) if not _is_sample(match) and match[0] not in known}
 
 
 def _is_sample(match: re.Match[str]) -> bool:

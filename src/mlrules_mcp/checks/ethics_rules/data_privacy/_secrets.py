@@ -44,6 +44,7 @@ def _beside(words: str, body: str) -> re.Pattern[str]:
     return pattern(rf"(?i:{words})(?P<token>{body})(?!\w)")
 
 
+# An AWS key in a signed address names who signed it and opens nothing: download servers hand them out.
 _FORMATS = (
     Format("Hugging Face token", "hf_", _form(r"hf_[A-Za-z0-9]{34}"), "HF_TOKEN"),
     Format("Weights & Biases API key", "wandb_v1_", _form(r"wandb_v1_\w{40,100}"), "WANDB_API_KEY"),
@@ -85,7 +86,7 @@ _FORMATS = (
     Format("OpenAI API key", "t3blbkfj", _form(r"sk-[\w-]{20,}T3BlbkFJ[\w-]{20,}"), "OPENAI_API_KEY"),
     Format("Anthropic API key", "sk-ant-", _form(r"sk-ant-(?:api|admin)\d\d-[\w-]{80,}"), "ANTHROPIC_API_KEY"),
     Format("Google API key", "aiza", _form(r"AIza[\w-]{35}"), "GOOGLE_API_KEY"),
-    Format("AWS access key", "akia", _form(r"AKIA[A-Z2-7]{16}"), "AWS_ACCESS_KEY_ID"),
+    Format("AWS access key", "akia", _form(r"(?<!Credential=)(?<!AccessKeyId=)AKIA[A-Z2-7]{16}"), "AWS_ACCESS_KEY_ID"),
     Format(
         "AWS secret key",
         "aws_secret_access_key",

@@ -36,8 +36,8 @@ class PersonalDataInOutput(Check[ast.Module]):
 
     ## Do not flag
     Addresses of maintainers in tracebacks, package listings and warnings; texts of public corpora, which hold
-    addresses between their words; sample values (`example.com`, 555 numbers, made by Faker); columns that only
-    count or choose (`email_subscriber`, `PhoneService`); columns that were dropped, hashed or masked.
+    addresses between their words; sample values (`example.com`, 555 numbers, spelt out in the code, made by Faker);
+    columns that only count or choose (`email_subscriber`, `PhoneService`), were dropped, hashed or masked.
 
     ## Fix safety
     No fix: the output has to be cleared, and perhaps the history.
@@ -148,6 +148,17 @@ class PersonalDataInOutput(Check[ast.Module]):
         ),
         Good(
             """
+            pd.DataFrame({"name": ["Ann", "Bo"], "email": ["ann.lee@gmail.com", "bo@hotmail.com"]})
+            """,
+            "sample values, spelt out in the code",
+            shows="""
+              name              email
+            0  Ann  ann.lee@gmail.com
+            1   Bo     bo@hotmail.com
+            """,
+        ),
+        Good(
+            """
             df.isna().sum()
             """,
             shows="""
@@ -166,7 +177,7 @@ class PersonalDataInOutput(Check[ast.Module]):
         if "@" not in text and not any(marker in text for marker in _MARKERS[1:]):
             return
         for cell in saved_cells(module.source):
-            for kind in dict.fromkeys(kind for text in cell.outputs for kind in _shown(text)):
+            for kind in dict.fromkeys(kind for text in cell.outputs for kind in _shown(text, module.source.code)):
                 yield self.finding(
                     module,
                     cell.head,
@@ -175,38 +186,38 @@ class PersonalDataInOutput(Check[ast.Module]):
                 )
 
 
-def _shown(text: str) -> Iterator[Kind]:
-    """The kinds of personal data in a text that a cell has shown."""
+def _shown(text: str, code: str) -> Iterator[Kind]:
+    """The kinds of personal data in a text that a cell has shown; what the code itself spells out is a sample."""
     lower = text.lower()
     if "<table" in lower:
         for table in _TABLE.findall(text):
-            yield from _in_html_table(table)
+            yield from _in_html_table(table, code)
     elif any(marker in lower for marker in _MARKERS):
-        yield from _in_printed_table(text.splitlines())
+        yield from _in_printed_table(text.splitlines(), code)
         for name in _SERIES.findall(text):
-            if (kind := kind_of_column(name)) is not None and values_of(kind, text):
+            if (kind := kind_of_column(name)) is not None and values_of(kind, text, code):
                 yield kind
-    if "@" in text and len(values_of(KINDS[0], "\n".join(value for _, value in _QUOTED.findall(text)))) >= _MANY:
+    if "@" in text and len(values_of(KINDS[0], "\n".join(value for _, value in _QUOTED.findall(text)), code)) >= _MANY:
         yield KINDS[0]
 
 
-def _in_html_table(table: str) -> Iterator[Kind]:
+def _in_html_table(table: str, code: str) -> Iterator[Kind]:
     rows = [_CELL.findall(row) for row in _ROW.findall(table)]
     for position, name in enumerate(rows[0]) if rows else ():
         if (kind := kind_of_column(name)) is not None:
             values = [row[position] for row in rows[1:] if len(row) == len(rows[0])]
-            if any(values_of(kind, value) for value in values):
+            if any(values_of(kind, value, code) for value in values):
                 yield kind
 
 
-def _in_printed_table(lines: list[str]) -> Iterator[Kind]:
+def _in_printed_table(lines: list[str], code: str) -> Iterator[Kind]:
     for number, line in enumerate(lines):
         names = _COLUMN.findall(line)
         if len(names) < 2 and not line.startswith("  "):
             continue
         for match in _COLUMN.finditer(line):
             kind = kind_of_column(match[0])
-            if kind is not None and any(_stands_below(kind, match.end(), row) for row in _rows(lines, number)):
+            if kind is not None and any(_stands_below(kind, match.end(), row, code) for row in _rows(lines, number)):
                 yield kind
 
 
@@ -218,6 +229,6 @@ def _rows(lines: list[str], head: int) -> Iterator[str]:
         yield line
 
 
-def _stands_below(kind: Kind, end: int, row: str) -> bool:
+def _stands_below(kind: Kind, end: int, row: str, code: str) -> bool:
     """Whether a row has a value of a kind in the column whose name ends there: pandas aligns them on the right."""
-    return any(abs(match.end() - end) <= 1 and values_of(kind, match[0]) for match in _COLUMN.finditer(row))
+    return any(abs(match.end() - end) <= 1 and values_of(kind, match[0], code) for match in _COLUMN.finditer(row))

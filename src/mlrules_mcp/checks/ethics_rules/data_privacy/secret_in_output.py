@@ -24,7 +24,7 @@ class SecretInOutput(Check[ast.Module]):
     or the return value of `files.upload()` in Colab.
 
     ## Do not flag
-    Placeholders, style sheets of scikit-learn's diagrams, pictures, hashes.
+    Placeholders, style sheets of scikit-learn's diagrams, pictures, hashes, signed addresses of downloads.
 
     ## Fix safety
     No fix: the token has to be revoked first.
