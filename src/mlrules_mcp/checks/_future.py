@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlrules_mcp.source import Module
-from mlrules_mcp.source.data_flow.lineage import ancestry
 from mlrules_mcp.source.data_flow.values import Data
 from mlrules_mcp.source.names import argument
 
@@ -119,7 +118,7 @@ def _sums_up(data: Data) -> bool:
 
 def is_ordered_by_time(module: Module, data: Data) -> bool:
     """Whether rows are seen to follow each other in time: a date is the index, or what they are sorted by."""
-    return any(_orders(module, current.node) for current in ancestry(data) if isinstance(current.node, ast.Call))
+    return any(_orders(module, current.node) for current in _made_of(data) if isinstance(current.node, ast.Call))
 
 
 def _orders(module: Module, call: ast.Call) -> bool:

@@ -1,1 +1,1 @@
-"""Checks of the data handling rules."""
+"""Rules for data."""

@@ -1,0 +1,1 @@
+"""Rules for the workflow of developing models."""

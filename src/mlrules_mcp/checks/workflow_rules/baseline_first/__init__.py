@@ -1,0 +1,1 @@
+"""ALWAYS establish a simple baseline before complex models."""

@@ -1,0 +1,1 @@
+"""Define evaluation strategy before training."""
