@@ -121,3 +121,18 @@ def test_a_change_of_a_line_that_stands_for_ipython_is_not_written(change: tuple
 def test_a_program_whose_cells_cannot_be_told_apart_is_not_written() -> None:
     read = Notebook.read(notebook("x = 1", "y = 2"))
     assert read.rewritten(read.program.replace("# %% cell 2\n", "")) is None
+
+
+@pytest.mark.parametrize(
+    ("block", "written"),
+    [
+        ("    y = 1\n    g(x)  #%1", "y = 1\n%time g(x)"),
+        ("    g(x)  #%1\n    y = 1\n    z = 2", "%time g(x)\ny = 1\nz = 2"),
+        ("    y = 1\n    g(x,\n      y)  #%1", None),
+    ],
+)
+def test_what_a_fix_puts_beside_a_timed_statement_stands_around_it(block: str, written: str | None) -> None:
+    text = notebook("!ls\n%time f(x)\na = 1")
+    read = Notebook.read(text)
+    changed = read.rewritten(read.program.replace("if 1: f(x)  #%1", f"if 1:\n{block}"))
+    assert changed == (written and text.replace("%time f(x)", written.replace("\n", "\\n")))

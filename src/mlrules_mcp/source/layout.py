@@ -209,6 +209,8 @@ def restored(lines: Sequence[Line], code: Sequence[str], prefix: Callable[[int],
     common = next((line.prefix for line in lines if line.code.strip()), "")
     end = lines[0].end or "\n"
     result: list[Line] = []
+    for line in lines:
+        code = _on_one_line(line, code) if line.head else code
     for old, new in _aligned([line.code for line in lines], code):
         gone = [lines[index] for index in old]
         if len(gone) == len(new) == 1 and gone[0].code == code[new[0]]:
@@ -246,6 +248,32 @@ def _aligned(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[range, ra
             yield range(head + start, head + end), range(head + new_start, head + new_end)
     for offset in range(tail, 0, -1):
         yield range(len(old) - offset, len(old) - offset + 1), range(len(new) - offset, len(new) - offset + 1)
+
+
+def _on_one_line(line: Line, code: Sequence[str]) -> Sequence[str]:
+    """Code in which the stand-in `if 1: f()` is on one line again, and what was put beside `f()` stands around it."""
+    head, mark = line.code[: line.head], line.code[len(line.text) :]
+    first = next((index for index, text in enumerate(code) if text == head.rstrip()), None)
+    last = next((index for index, text in enumerate(code) if mark and text.endswith(mark)), None)
+    if first is None or last is None or first >= last:
+        return code
+    inner = len(code[first + 1]) - len(code[first + 1].lstrip())
+    outer = len(head) - len(head.lstrip())
+    end = next((index for index in range(last, len(code)) if not code[index].startswith(" " * inner)), len(code))
+    block = [head[:outer] + text[inner:] for text in code[first + 1 : end]]
+    statement = block[last - first - 1].lstrip()
+    if not _parses(statement):  # the end of one that goes over several lines
+        return code
+    block[last - first - 1] = head + statement
+    return [*code[:first], *block, *code[end:]]
+
+
+def _parses(code: str) -> bool:
+    try:
+        ast.parse(code)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
 
 
 def _with_head(line: Line, code: str) -> str | None:

@@ -93,7 +93,9 @@ class Notebook(Parts):
         text = self.text
         for part, source in changed:
             start, end = next(cell.span for cell in self.parts if cell is part)
-            text = text[:start] + _dumped(source, text[start:end], ascii_only=self.text.isascii()) + text[end:]
+            separator = ", " if '"cell_type": ' in self.text else ","
+            new = _dumped(source, text[start:end], separator, ascii_only=self.text.isascii())
+            text = text[:start] + new + text[end:]
         return text
 
 
@@ -150,6 +152,10 @@ def _value(text: str, start: int) -> Any:
     return json.JSONDecoder().raw_decode(text, start)[0]
 
 
+def _end(text: str, start: int) -> int:
+    return json.JSONDecoder().raw_decode(text, start)[1]
+
+
 def _cells(text: str, key: str, start: int) -> list[int] | None:
     """The starts of the cells under a member of the notebook: format 4 has them directly, format 3 in worksheets."""
     if key == "cells":
@@ -197,8 +203,12 @@ def _code_cell(text: str, start: int, number: int) -> Cell | None:
     return Cell(number, plain_lines(split_lines(source)), span=span)
 
 
-def _dumped(source: str, old: str, *, ascii_only: bool) -> str:
-    """A cell's source as JSON in the layout that the old value had."""
+def _dumped(source: str, old: str, separator: str, *, ascii_only: bool) -> str:
+    """A cell's source as JSON in the layout that the old value had.
+
+    Args:
+        separator: what stands between items on one line.
+    """
 
     def dump(value: str) -> str:
         return json.dumps(value, ensure_ascii=ascii_only or _SURROGATE.search(value) is not None)
@@ -210,19 +220,7 @@ def _dumped(source: str, old: str, *, ascii_only: bool) -> str:
     before = inner[: len(inner) - len(inner.lstrip())]
     after = inner[len(inner.rstrip()) :]
     if not inner.strip() or not lines:
-        return "[" + ", ".join(map(dump, lines)) + "]"
-    as_before = {_value(old, start): old[start:end] for start, end in _spans(old)}
-    separator = f",{before}" if "\n" in before else _separator(old)
+        return "[" + separator.join(map(dump, lines)) + "]"
+    as_before = {_value(old, start): old[start : _end(old, start)] for start in _items(old, 0)}
+    separator = f",{before}" if "\n" in before else separator
     return "[" + before + separator.join(as_before.get(line) or dump(line) for line in lines) + after + "]"
-
-
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where the items of a list lie."""
-    for start in _items(text, 0):
-        yield start, json.JSONDecoder().raw_decode(text, start)[1]
-
-
-def _separator(old: str) -> str:
-    """What stands between the items of a list on one line."""
-    spans = list(_spans(old))
-    return old[spans[0][1] : spans[1][0]] if len(spans) > 1 else ", "
