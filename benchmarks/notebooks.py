@@ -115,7 +115,7 @@ def _kept(before: SourceFile, after: SourceFile) -> bool:
 
 
 def _outside(notebook: Notebook, changed: Sequence[int]) -> list[str]:
-    edges = [0, *(edge for index in changed for edge in notebook.parts[index].span), len(notebook.text)]
+    edges = [0, *(edge for index in changed for edge in notebook.spans[index]), len(notebook.text)]
     return [notebook.text[start:end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
 

@@ -126,6 +126,50 @@ def test_fixing_standard_input_prints_the_fixed_code() -> None:
     assert result.stdout_bytes == CLEAN.encode()
 
 
+NOTEBOOK = json.dumps({"cells": [{"cell_type": "code", "source": BAD}], "nbformat": 4, "nbformat_minor": 5})
+FORMATS = {
+    "explore.ipynb": (NOTEBOOK, "explore.ipynb:cell 1:3:6: error"),
+    "docs/README.md": (f"# Title\n\n```python\n{BAD}```\n", "docs/README.md:6:6: error"),
+    "report.qmd": (f"```{{python}}\n{BAD}```\n", "report.qmd:4:6: error"),
+    "cells.py": (f"# %%\n%matplotlib inline\n{BAD}", "cells.py:5:6: error"),
+    "databricks.py": (f"# Databricks notebook source\n# MAGIC %run ./a\n{BAD}", "databricks.py:5:6: error"),
+    "marimo.py": (
+        "import marimo\n\napp = marimo.App()\n\n\n@app.cell\ndef _():\n    import torch\n"
+        "    with torch.no_grad:\n        pass\n    return (torch,)\n",
+        "marimo.py:9:10: error",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_unsaved_buffers_of_all_formats_are_checked_and_fixed(folder: Path, name: str) -> None:
+    text, expected = FORMATS[name]
+    result = invoke("check", "-", "--stdin-filename", name, stdin=text.encode())
+    assert result.stdout.startswith(f"{expected} [no-grad-not-called]")
+    fixed = text.replace("torch.no_grad:", "torch.no_grad():")
+    result = invoke("check", "-", "--stdin-filename", name, "--fix", stdin=text.encode())
+    assert result.stdout == fixed
+    result = invoke("check", "-", "--stdin-filename", name, "--diff", stdin=text.encode())
+    assert [line[0] for line in result.stdout.splitlines() if "no_grad" in line] == ["-", "+"]
+    assert [*folder.iterdir()] == []
+
+
+def test_documents_are_checked_where_they_are_named(folder: Path) -> None:
+    (folder / "README.md").write_text(FORMATS["docs/README.md"][0])
+    assert invoke("check").stdout == "No findings in 0 files.\n"
+    assert "README.md:6:6: error" in invoke("check", "README.md").stdout
+    assert invoke("check", "README.md", "--fix").exit_code == 0
+    assert (folder / "README.md").read_text() == FORMATS["docs/README.md"][0].replace("no_grad:", "no_grad():")
+
+
+def test_each_cause_is_shown_once_unless_all_is_asked_for(folder: Path) -> None:
+    for name in ("a.py", "b.py"):
+        (folder / name).write_text(BAD)
+    assert "    also in b.py, line 3\n" in invoke("check").stdout
+    assert "b.py:3:6: error" in invoke("check", "--all").stdout
+    assert "2 errors in 2 files." in invoke("check").stdout
+
+
 def test_standard_input_does_not_go_with_files() -> None:
     result = invoke("check", "-", "train.py")
     assert result.exit_code == 2

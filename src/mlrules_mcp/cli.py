@@ -72,6 +72,9 @@ def cli(context: click.Context) -> None:
 @click.option("--suggested", is_flag=True, help="With --fix or --diff: apply the suggested fixes too.")
 @click.option("--select", multiple=True, metavar="NAME", help="Only these checks, rules or blocks (a,b; repeatable).")
 @click.option("--ignore", multiple=True, metavar="NAME", help="Not these checks, rules or blocks (a,b; repeatable).")
+@click.option(
+    "--all", "everything", is_flag=True, help="Show each finding by itself, file by file, and leave none out."
+)
 @_manifests
 def check(
     paths: tuple[str, ...],
@@ -81,6 +84,7 @@ def check(
     suggested: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
+    everything: bool,
     manifests: tuple[Path, ...],
 ) -> None:
     """Check files, folders (by default this one) or standard input against the rules.
@@ -113,7 +117,7 @@ def check(
                 analysis += _fix_file(file, catalogue, project, mode, kinds)
         else:
             analysis = analyze_files(_with_progress(files), catalogue, project, report_unused=whole)
-    _print_analysis(analysis, output)
+    _print_analysis(analysis, output, everything)
     sys.exit(analysis.exit_code)
 
 
@@ -172,15 +176,15 @@ def _echo_diff(before: SourceFile, after: SourceFile) -> None:
         click.secho(line, fg=colour)
 
 
-def _print_analysis(analysis: Any, output: str) -> None:
+def _print_analysis(analysis: Any, output: str, everything: bool) -> None:
     if output == "json":
         from mlrules_mcp.report.data import analysis_data
 
         click.echo(_json(analysis_data(analysis)))
     else:
-        from mlrules_mcp.report.text import analysis_text
+        from mlrules_mcp.report.findings_text import analysis_text, review_text
 
-        click.echo(analysis_text(analysis, click.style))
+        click.echo((analysis_text if everything else review_text)(analysis, click.style))
 
 
 def _with_progress(files: list[Path | Diagnostic]) -> Iterator[Path | Diagnostic]:
@@ -272,7 +276,7 @@ def _catalogue(manifests: Iterable[Path]) -> Catalogue:
         return Catalogue()
     from mlrules_mcp.manifest.merging import load_manifests
     from mlrules_mcp.manifest.reader import ManifestError
-    from mlrules_mcp.report.text import diagnostic_text
+    from mlrules_mcp.report.findings_text import diagnostic_text
 
     try:
         loaded = load_manifests(manifests)

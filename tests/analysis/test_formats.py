@@ -13,7 +13,7 @@ from mlrules_mcp.analysis.engine import analyze, analyze_files
 from mlrules_mcp.analysis.fixes import fix, write
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.findings import AddImport, Fix, Replace, Span
-from mlrules_mcp.report.text import analysis_text
+from mlrules_mcp.report.findings_text import analysis_text
 from mlrules_mcp.source import Module, SourceFile, UnreadableSource
 from tests.analysis.support import call_finder, catalogue_of
 

@@ -124,6 +124,41 @@ def test_fix_code_applies_suggested_fixes_on_request(server: MCPServer) -> None:
     assert result.structured_content["findings"] == []
 
 
+FORMATS = {
+    "explore.ipynb": json.dumps({"cells": [{"cell_type": "code", "source": BAD}], "nbformat": 4}),
+    "README.md": f"```python\n{BAD}```\n",
+    "cells.py": f"%matplotlib inline\n{BAD}",
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_notebooks_and_documents_are_analysed_and_fixed_by_the_name_they_come_under(
+    server: MCPServer, name: str
+) -> None:
+    arguments = {"code": FORMATS[name], "filename": name}
+    found = call(server, "analyze_code", arguments).structured_content
+    assert found is not None
+    assert {finding["check"] for finding in found["findings"]} == {"no-grad-not-called", "load-without-map-location"}
+    assert all(("cell" in finding) == name.endswith(".ipynb") for finding in found["findings"])
+    result = call(server, "fix_code", {**arguments, "output": "code"})
+    assert result.structured_content is not None
+    assert result.structured_content["code"] == FORMATS[name].replace("no_grad:", "no_grad():")
+    assert ("cell" in result.structured_content["fixed"][0]) == name.endswith(".ipynb")
+    assert ("explore.ipynb:cell 1:" in text_of(result)) == name.endswith(".ipynb")
+
+
+def test_the_worst_findings_are_kept_where_there_are_too_many(server: MCPServer, tmp_path: Path) -> None:
+    advice = "import torch\n" + "".join(f"def f{i}(x):\n    x.data.add_(1)\n\n" for i in range(120))
+    (tmp_path / "a.py").write_text(advice)
+    (tmp_path / "b.py").write_text(BAD)
+    found = call(server, "analyze_code", {"paths": ["."]}).structured_content
+    assert found is not None
+    assert found["omitted"] > 0
+    severities = [finding["severity"] for finding in found["findings"]]
+    assert severities == sorted(severities, key=["error", "warning", "advice"].index)
+    assert found["findings"][0]["path"] == "b.py"
+
+
 def test_fix_code_reads_a_file_and_does_not_change_it(server: MCPServer, tmp_path: Path) -> None:
     file = tmp_path / "train.py"
     file.write_text(BAD, encoding="utf-8")

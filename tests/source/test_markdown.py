@@ -152,6 +152,13 @@ def test_a_changed_block_is_written_back_and_all_else_is_as_it_was(end: str) -> 
     assert read.rewritten(program) == expected.replace("last", "x")
 
 
+def test_a_block_may_hold_what_keeps_the_blocks_apart() -> None:
+    text = "```python\n# %% cell 1\nx = 1\n```\n```python\n## %% cell 2\n```\n"
+    read = Document.read(text)
+    assert read.rewritten(read.program) == text
+    assert read.rewritten(read.program.replace("x = 1", "x = 2")) == text.replace("x = 1", "x = 2")
+
+
 def test_new_lines_between_prompts_get_prompts() -> None:
     text = "- ```pycon\n  >>> x = [\n  ...     1]\n  >>> x\n  [1]\n  ```\n"
     read = Document.read(text)

@@ -46,11 +46,20 @@ def test_a_notebook_in_another_language_has_no_cells_for_us() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"cells": 5}', '{"cells": [{"cell_type": "code", "source": 5}]}', "nope"]
+    "text",
+    ["", "{", "[]", "{}", '{"cells": 5}', '{"cells": [5]}', '{"cells": [{"cell_type": "code", "source": 5]}', "nope"],
 )
 def test_what_is_no_notebook_is_refused(text: str) -> None:
     with pytest.raises(NotANotebook):
         Notebook.read(text)
+
+
+@pytest.mark.parametrize("source", [None, 5, [5], {}])
+def test_a_cell_without_text_is_left_out_and_told(source: object) -> None:
+    text = json.dumps({"cells": [{"cell_type": "code", "source": source}, {"cell_type": "code", "source": "x"}]})
+    read = Notebook.read(text)
+    assert [cell.number for cell in read.parts] == [2]
+    assert [(problem.code, problem.cell) for problem in read.problems] == [("cell-without-text", 1)]
 
 
 @given(

@@ -16,6 +16,10 @@ from pydantic import ValidationError
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.source import Project
 
+# The default of a parameter that takes any text. It is annotated as `str` alone, because the SDK reads a text for any
+# other annotation as JSON where it can, and a notebook is JSON.
+NOT_GIVEN: Any = None
+
 
 @dataclass(frozen=True, slots=True)
 class ServerContext:
@@ -61,6 +65,7 @@ class StrictTool(Tool):
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Run the tool; a wrong argument raises a ToolError that an assistant can act on."""
+        arguments = {name: value for name, value in arguments.items() if value is not None}
         known = self.parameters.get("properties", {})
         if unknown := sorted(arguments.keys() - known.keys()):
             names = ", ".join(map(repr, unknown))
@@ -98,7 +103,7 @@ def compact_schema(schema: Any) -> Any:
                 if key == "properties"
                 else compact_schema(value)
                 for key, value in schema.items()
-                if not (key == "title" or (key == "additionalProperties" and value is True))
+                if not (key == "title" or (key, value) in (("additionalProperties", True), ("default", None)))
             }
         case list():
             return [compact_schema(item) for item in schema]

@@ -6,16 +6,12 @@ import ast
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import cached_property
 from itertools import accumulate, takewhile
 from typing import NamedTuple
 
 from mlrules_mcp.patterns import pattern
 
-_SEPARATOR = "# %% cell "
-_SEPARATOR_LINE = pattern(r"^# %% cell (\d+)\n", re.MULTILINE)
 _LINE_END = pattern(r"(\r\n|\r|\n)")
 
 
@@ -94,8 +90,7 @@ class Layout:
         raise NotImplementedError
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """A piece of a file that holds code: the cell of a notebook, a block of a document.
 
     Attributes:
@@ -122,7 +117,16 @@ class Parts(Layout):
     @cached_property
     def program(self) -> str:
         """All parts as one program."""
-        return "".join(f"{_SEPARATOR}{part.number}\n{part.code}\n" for part in self.parts)
+        return "".join(f"{self._separator}{part.number}\n{part.code}\n" for part in self.parts)
+
+    @cached_property
+    def _separator(self) -> str:
+        """What the comments before the parts start with: something that stands in none of them."""
+        codes = [part.code for part in self.parts]
+        separator = "# %% cell "
+        while any(separator in code for code in codes):
+            separator = f"#{separator}"
+        return separator
 
     @cached_property
     def starts(self) -> list[int]:
@@ -159,7 +163,7 @@ class Parts(Layout):
 
         None where the parts can't be told apart any more, or a line that is not Python was changed.
         """
-        pieces = _SEPARATOR_LINE.split(program)
+        pieces = re.split(rf"^{re.escape(self._separator)}(\d+)\n", program, flags=re.MULTILINE)
         codes = dict(zip(map(int, pieces[1::2]), pieces[2::2], strict=True))
         if pieces[0].strip() or list(codes) != [part.number for part in self.parts]:
             return None
@@ -232,6 +236,8 @@ def restored(lines: Sequence[Line], code: Sequence[str], prefix: Callable[[int],
 
 def _aligned(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[range, range]]:
     """Ranges of indices of lines that belong together, line by line where the lines are equal."""
+    from difflib import SequenceMatcher  # noqa: PLC0415 - only fixes need it, and `check` starts without
+
     head = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
     most = min(len(old), len(new)) - head
     pairs = zip(reversed(old), reversed(new), strict=False)

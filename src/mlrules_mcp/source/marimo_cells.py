@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TypeAlias, TypeGuard
+from typing import NamedTuple, TypeAlias, TypeGuard
 
 from mlrules_mcp.source.layout import split_lines
 
@@ -25,8 +24,7 @@ def is_cell(statement: ast.AST) -> TypeGuard[Function]:
     return False
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(NamedTuple):
     """What a cell takes from others (its parameters) and gives to them (what it returns)."""
 
     function: Function

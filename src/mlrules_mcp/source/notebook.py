@@ -6,9 +6,8 @@ The JSON text is cut, never parsed and dumped, so that everything but a changed 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
 
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.ipython import plain_lines
@@ -23,25 +22,24 @@ class NotANotebook(ValueError):
     """The text is no notebook with cells; the message says where it stops being one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Cell(Part):
-    """A code cell; its number is its place among all cells of the notebook.
+class _Cell(NamedTuple):
+    """A code cell, and where the JSON value of its source lies in the notebook's text."""
 
-    Attributes:
-        span: where the JSON value of its source lies in the notebook's text.
-    """
-
-    span: tuple[int, int] = (0, 0)
+    part: Part
+    span: tuple[int, int]
 
 
 class Notebook(Parts):
-    """A notebook's text and its code cells in order."""
+    """A notebook's text and its code cells in order, numbered by their places among all cells.
 
-    parts: tuple[Cell, ...]
+    Attributes:
+        spans: for each part, where the JSON value of its source lies in the text.
+    """
 
-    def __init__(self, text: str, parts: tuple[Cell, ...], problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(self, text: str, cells: Sequence[_Cell] = (), problems: tuple[Problem, ...] = ()) -> None:
         self.text = text
-        self.parts = parts
+        self.parts = [cell.part for cell in cells]
+        self.spans = [cell.span for cell in cells]
         self.problems = problems
 
     @classmethod
@@ -57,14 +55,15 @@ class Notebook(Parts):
             for key, start, _ in _members(text, _skip(text, 0)):
                 if key == "metadata":
                     language = _language(_value(text, start)) or language
-                found = _cells(text, key, start)
-                starts = found if starts is None else starts + (found or [])
+                under_key = _cells(text, key, start)
+                starts = under_key if starts is None else starts + (under_key or [])
             if starts is None:
                 raise _UnexpectedJson
             if language.lower() not in _PYTHON:
                 return cls(text, (), (_in_another_language(language),))
-            cells = (_code_cell(text, start, number) for number, start in enumerate(starts, start=1))
-            return cls(text, tuple(cell for cell in cells if cell is not None))
+            found = [_code_cell(text, start, number) for number, start in enumerate(starts, start=1)]
+            cells = [cell for cell in found if isinstance(cell, _Cell)]
+            return cls(text, cells, tuple(problem for problem in found if isinstance(problem, Problem)))
         except json.JSONDecodeError as error:
             raise NotANotebook(f"it is not JSON: {error.msg} at line {error.lineno}") from None
         except (_UnexpectedJson, RecursionError):
@@ -92,7 +91,7 @@ class Notebook(Parts):
             return None
         text = self.text
         for part, source in changed:
-            start, end = next(cell.span for cell in self.parts if cell is part)
+            start, end = next(span for other, span in zip(self.parts, self.spans, strict=True) if other is part)
             separator = ", " if '"cell_type": ' in self.text else ","
             new = _dumped(source, text[start:end], separator, ascii_only=self.text.isascii())
             text = text[:start] + new + text[end:]
@@ -182,7 +181,7 @@ def _language(metadata: Any) -> str | None:
     return None
 
 
-def _code_cell(text: str, start: int, number: int) -> Cell | None:
+def _code_cell(text: str, start: int, number: int) -> _Cell | Problem | None:
     kind, span, source, metadata = None, None, None, None
     for key, value_start, value_end in _members(text, start):
         if key == "cell_type":
@@ -196,11 +195,11 @@ def _code_cell(text: str, start: int, number: int) -> Cell | None:
     if isinstance(source, list) and all(isinstance(line, str) for line in source):
         source = "".join(source)
     if not isinstance(source, str):
-        raise _UnexpectedJson
+        return Problem("cell-without-text", "The source of this cell is no text: it was left out.", cell=number)
     match metadata:
         case {"vscode": {"languageId": str() as language}} if language != "python":
             return None
-    return Cell(number, plain_lines(split_lines(source)), span=span)
+    return _Cell(Part(number, plain_lines(split_lines(source))), span)
 
 
 def _dumped(source: str, old: str, separator: str, *, ascii_only: bool) -> str:

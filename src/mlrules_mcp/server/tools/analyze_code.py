@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field
 
 from mlrules_mcp.analysis.engine import Analysis, analyze_files, read_and_analyze
 from mlrules_mcp.analysis.files import python_files
+from mlrules_mcp.findings import SEVERITIES
 from mlrules_mcp.report.data import analysis_data, without_empty
-from mlrules_mcp.report.text import analysis_text
-from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool, only_one
+from mlrules_mcp.report.findings_text import analysis_text
+from mlrules_mcp.server.toolkit import NOT_GIVEN, ServerContext, answer, make_tool, only_one
 from mlrules_mcp.source import Project, SourceFile
 
 _MOST_FILES = 500
@@ -38,7 +39,7 @@ def build(context: ServerContext) -> Tool:
 
     async def analyze_code(
         ctx: Context,
-        code: Annotated[str | None, Field(description="Python, whole or a snippet; or a notebook or Markdown")] = None,
+        code: Annotated[str, Field(description="Python, whole or a snippet; or a notebook or Markdown")] = NOT_GIVEN,
         filename: Annotated[
             str, Field(description="Its name in the project, with .ipynb or .md if it is one")
         ] = "snippet.py",
@@ -75,7 +76,9 @@ async def _analyze_paths(context: ServerContext, paths: list[str], ctx: Context)
 
 def _findings_answer(analysis: Analysis) -> CallToolResult:
     omitted = max(0, len(analysis.findings) - _MOST_FINDINGS)
-    text = analysis_text(replace(analysis, findings=analysis.findings[:_MOST_FINDINGS]))
+    worst_first = sorted(analysis.findings, key=lambda finding: SEVERITIES.index(finding.severity))
+    analysis = replace(analysis, findings=tuple(worst_first[:_MOST_FINDINGS]))
+    text = analysis_text(analysis)
     if omitted:
         text += f"\n{omitted} further findings were left out: pass fewer paths to see them."
     data = analysis_data(analysis)
@@ -83,7 +86,7 @@ def _findings_answer(analysis: Analysis) -> CallToolResult:
         text,
         {
             "files": data["files"],
-            "findings": without_empty(data["findings"][:_MOST_FINDINGS]),
+            "findings": without_empty(data["findings"]),
             "diagnostics": without_empty(data["diagnostics"]),
             "omitted": omitted,
         },

@@ -14,8 +14,8 @@ from pydantic import BaseModel, Field
 from mlrules_mcp.findings import Applicability
 from mlrules_mcp.report.data import analysis_data, without_empty
 from mlrules_mcp.report.diff import unified_diff
-from mlrules_mcp.report.text import analysis_text, place_text
-from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool, only_one
+from mlrules_mcp.report.findings_text import analysis_text, place_text
+from mlrules_mcp.server.toolkit import NOT_GIVEN, ServerContext, answer, make_tool, only_one
 from mlrules_mcp.source import Project, SourceFile, UnreadableSource
 
 
@@ -33,7 +33,7 @@ def build(context: ServerContext) -> Tool:
     """The tool over a server's checks."""
 
     async def fix_code(
-        code: Annotated[str | None, Field(description="Python, whole or a snippet; or a notebook or Markdown")] = None,
+        code: Annotated[str, Field(description="Python, whole or a snippet; or a notebook or Markdown")] = NOT_GIVEN,
         filename: Annotated[
             str, Field(description="Its name in the project, with .ipynb or .md if it is one")
         ] = "snippet.py",
