@@ -11,9 +11,10 @@ from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.values import MODULE
 
 _MODEL_NAME = pattern(
+    r"^(?!(build|make|create|get|load|init|save|export)_).*?(?:"
     r"(?i:(^|_)(model|net|network|classifier|regressor|encoder|decoder|generator|discriminator|critic|actor|policy|"
     r"backbone|unet|resnet|vae|autoencoder|lstm|gru|rnn|cnn|mlp|transformer|seq2seq|gpt|bert)\d?$)|"
-    r"^(net_?)?[GD](_\w+)?$|[a-z](Net|Model|Network)$"
+    r"^(net_?)?[GD](_\w+)?$|[a-z](Net|Model|Network)$)"
 )
 _LOSS_NAME = pattern(r"(?i:loss|criterion|criteria)")
 # Libraries whose models are no nn.Modules.
