@@ -135,6 +135,7 @@ class TimingWithoutSynchronize(Check[ast.Module]):
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                scheduler.step()
                 step_times.append(«time.perf_counter()» - t0)
             """,
             suggested_fix="""
@@ -150,6 +151,7 @@ class TimingWithoutSynchronize(Check[ast.Module]):
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                scheduler.step()
                 torch.cuda.synchronize()
                 step_times.append(time.perf_counter() - t0)
             """,
@@ -380,6 +382,8 @@ def _is_queued(module: Module, call: ast.Call) -> bool:
         return (is_torch and name.rpartition(".")[2] not in _WAITING) or name in _PLAIN_BUILTINS
     match call.func:
         case ast.Attribute(value=value, attr="step"):
+            if "sched" in (last_name(value) or ""):
+                return True
             return module.is_optimizer(value) and not module.is_grad_scaler(value)
         case ast.Attribute(attr="to"):
             return not any(isinstance(arg, ast.Constant) and arg.value == "cpu" for arg in call.args)
