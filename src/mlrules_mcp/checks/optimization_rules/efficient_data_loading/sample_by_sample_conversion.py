@@ -73,7 +73,6 @@ class SampleBySampleConversion(Check[ast.Call]):
         ),
         Bad(
             """
-            import gym
             import numpy
             import torch
 
@@ -89,7 +88,6 @@ class SampleBySampleConversion(Check[ast.Call]):
                 return «torch.FloatTensor(states)», torch.tensor(rewards)
             """,
             safe_fix="""
-            import gym
             import numpy
             import torch
 
