@@ -266,6 +266,29 @@ print = predictions.append
         drive="result = X_test",
         changes="the test part is scaled like the training part",
     ),
+    "sample-by-sample-conversion:0": Program(
+        setup="paths = ['a.npy', 'b.npy']\nfor path in paths:\n    np.save(path, np.arange(6.0).reshape(2, 3))",
+        drive="result = images",
+    ),
+    "sample-by-sample-conversion:1": Program(
+        setup="""
+class Environment:
+    def reset(self):
+        self.left = 3
+        return np.ones(2), {}
+
+    def step(self, action):
+        self.left -= 1
+        return np.ones(2) * self.left, 1.0, self.left == 0, False, {}
+
+def act(model, state):
+    return 0
+""",
+        drive="result = rollout(Environment(), model)",
+    ),
+    "sample-by-sample-conversion:2": Program(
+        drive="result = collate([{'features': torch.ones(2)}, {'features': torch.zeros(2)}])"
+    ),
     "scaler-without-update:1": Program(
         drive="""
 Trainer.amp, Trainer.accumulate, Trainer.optimizer = False, 1, optimizer
