@@ -35,6 +35,7 @@ class RandomSplitWithoutGenerator(Check[ast.Call]):
     """
 
     names = frozenset({"random_split"})
+    also_enforces = ("tracking_rules.reproducible_experiments",)
     examples = (
         Bad(
             """

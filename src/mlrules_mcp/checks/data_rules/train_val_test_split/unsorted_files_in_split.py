@@ -40,6 +40,7 @@ class UnsortedFilesInSplit(Check[ast.Call]):
 
     names = frozenset({"listdir", "scandir", "glob", "iglob", "rglob", "iterdir"})
     packages = DATA
+    also_enforces = ("tracking_rules.reproducible_experiments",)
     examples = (
         Bad(
             """

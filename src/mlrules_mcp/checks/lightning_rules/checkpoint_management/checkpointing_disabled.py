@@ -40,6 +40,7 @@ class CheckpointingDisabled(Check[ast.Module]):
     """
 
     packages = LIGHTNING
+    also_enforces = ("tracking_rules.artifact_management",)
     examples = (
         Bad(
             """

@@ -57,6 +57,7 @@ class HyperparametersNotSaved(Check[ast.ClassDef]):
     """
 
     packages = LIGHTNING
+    also_enforces = ("tracking_rules.hyperparameter_logging",)
     examples = (
         Bad(
             """

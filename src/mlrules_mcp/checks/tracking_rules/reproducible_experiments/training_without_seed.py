@@ -29,7 +29,8 @@ class TrainingWithoutSeed(Check[ast.Module]):
     ## Do not flag
     Files that others import (the program that uses them sets the seed), tests and benchmarks, files in which any code
     speaks of a seed (an argument, a key of a configuration, a call of a helper), and those that call an imported
-    function that sets up the run. Missing arguments of scikit-learn are `random-state-missing`.
+    function that sets up the run. Missing arguments of scikit-learn are `random-state-missing`, a split without a
+    generator is `random-split-without-generator`.
 
     ## Fix safety
     Suggested: which seed, and how many of them, is the author's choice.
@@ -280,7 +281,8 @@ class TrainingWithoutSeed(Check[ast.Module]):
             return
         if trained_here(module) is None or may_be_set_up_elsewhere(module):
             return
-        draw = next(iter(torch_draws(module)), None)
+        # A split without a generator is reported by itself.
+        draw = next((call for call in torch_draws(module) if module.called_name(call) != "random_split"), None)
         if draw is not None:
             yield self.finding(
                 module,
