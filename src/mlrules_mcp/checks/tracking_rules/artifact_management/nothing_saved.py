@@ -13,6 +13,8 @@ from mlrules_mcp.source import Module
 
 # Functions of other files that may end a run, or be the run's own way to keep its results.
 _FINISHES = pattern(r"(?i:finish|final|end|callback|hook|track|monitor|history|metric|result|eval|visual)")
+# Scripts whose result is which settings are best.
+_SEARCH_PATH = pattern(r"(?i:search|tun(e|ing)|sweep|ablat)[^/]*$")
 _BATCHES = pattern(r"(?i:load|batch|(^|_)dl$|iter)")
 
 
@@ -28,7 +30,7 @@ class NothingSaved(Check[ast.Module]):
     compare it with the next one, it has to be trained again.
 
     ## Do not flag
-    Notebooks, which keep their outputs; examples, tutorials, demonstrations, tests and benchmarks, by their path; files
+    Notebooks, which keep their outputs; examples, tutorials, searches, tests and benchmarks, by their path; files
     with a tracker, a logger, Lightning (whose Trainer saves by default) or any call that may write; files that others
     import; models of scikit-learn, which are fitted again in a moment.
 
@@ -157,7 +159,7 @@ class NothingSaved(Check[ast.Module]):
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if not module.backward_calls or module.source.notebook is not None or is_example_path(module):
             return
-        if module.imported_packages & LIGHTNING:
+        if module.imported_packages & LIGHTNING or _SEARCH_PATH.search(module.source.path):
             return
         call = trained_here(module)
         if call is None or call not in module.backward_calls or keeps_something(module):

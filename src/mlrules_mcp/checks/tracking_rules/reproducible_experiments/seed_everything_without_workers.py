@@ -16,8 +16,7 @@ class SeedEverythingWithoutWorkers(Check[ast.Call]):
     """`seed_everything` without `workers=True`, in training on several devices.
 
     ## What it does
-    Finds `seed_everything(seed)` in files whose Trainer uses several devices and whose loaders have workers. Where the
-    file makes no loader it is advice.
+    Finds `seed_everything(seed)` in files whose Trainer uses several devices and whose loaders have workers.
 
     ## Why it matters
     Every process gets the same seed, and PyTorch seeds a loader's workers from it and from their number alone: the
@@ -61,19 +60,20 @@ class SeedEverythingWithoutWorkers(Check[ast.Call]):
         Bad(
             """
             from pytorch_lightning import Trainer, seed_everything
-            from project.data import ImageData
+            from torch.utils.data import DataLoader
 
             «seed_everything(args.seed, workers=False)»
-            Trainer(accelerator="gpu", devices=[0, 1]).fit(model, datamodule=ImageData())
+            loader = DataLoader(images, num_workers=args.workers)
+            Trainer(accelerator="gpu", devices=[0, 1]).fit(model, loader)
             """,
             suggested_fix="""
             from pytorch_lightning import Trainer, seed_everything
-            from project.data import ImageData
+            from torch.utils.data import DataLoader
 
             seed_everything(args.seed, workers=True)
-            Trainer(accelerator="gpu", devices=[0, 1]).fit(model, datamodule=ImageData())
+            loader = DataLoader(images, num_workers=args.workers)
+            Trainer(accelerator="gpu", devices=[0, 1]).fit(model, loader)
             """,
-            advice=True,
         ),
         Good(
             """
@@ -105,6 +105,16 @@ class SeedEverythingWithoutWorkers(Check[ast.Call]):
             """,
             "no workers",
         ),
+        Good(
+            """
+            import lightning as L
+            from project.data import ImageData
+
+            L.seed_everything(42)
+            L.Trainer(devices=4).fit(model, datamodule=ImageData())
+            """,
+            "whether its loaders have workers does not show",
+        ),
     )
 
     def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
@@ -115,7 +125,7 @@ class SeedEverythingWithoutWorkers(Check[ast.Call]):
         if workers is not None and not (isinstance(workers, ast.Constant) and not workers.value):
             return
         loaders = module.calls("DataLoader")
-        if (loaders and not any(map(_has_workers, loaders))) or not uses_several_devices(module):
+        if not any(map(_has_workers, loaders)) or not uses_several_devices(module):
             return
         yield self.finding(
             module,
@@ -123,7 +133,6 @@ class SeedEverythingWithoutWorkers(Check[ast.Call]):
             "The workers of all processes draw the same random numbers, because they are seeded without the process's "
             "rank. Pass `workers=True`.",
             fix=suggested("Pass workers=True", SetArgument(Span.of(node), "workers", "True")),
-            advice=not loaders,
         )
 
 

@@ -28,7 +28,7 @@ class TimeAsSeed(Check[ast.Call]):
 
     ## Do not flag
     A seed that is printed, logged, saved or passed on, one that is drawn only where none was given
-    (`if args.seed is None`), one that a loop draws anew in each turn, and tests.
+    (`if args.seed is None`), one that is added to a given seed or that a loop draws anew in each turn, and tests.
 
     ## Fix safety
     Suggested: a fixed seed gives the same numbers in each run, which the old code did not.
@@ -130,8 +130,9 @@ class TimeAsSeed(Check[ast.Call]):
             start = time.time()
             torch.manual_seed(args.seed if args.seed is not None else int(time.time()))
             args.seed = int(time.time())
+            torch.manual_seed(args.seed + int(time.time()) % 100)
             """,
-            "where none is given, and where it is kept with the other arguments",
+            "where none is given, where it is kept with the other arguments, and added to a given one",
         ),
     )
 
@@ -141,11 +142,9 @@ class TimeAsSeed(Check[ast.Call]):
         if module.qualified_name(node.func) not in _CHANGING or is_test_path(module):
             return
         seed = _seed_from(module, node)
-        if (
-            seed is None
-            or module.enclosing_loops(node)
-            or any("seed" in ast.unparse(guard.test).lower() for guard in module.guards(node))
-        ):
+        if seed is None or SEEDING.search(ast.unparse(seed)) or module.enclosing_loops(node):
+            return
+        if any("seed" in ast.unparse(guard.test).lower() for guard in module.guards(node)):
             return
         yield self.finding(
             module,
