@@ -7,11 +7,13 @@ from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.checks._programs import is_test_path
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.findings import Finding, Fix, Replace, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.tree import code_of
 
 _LOSSES = ("torch.nn.BCEWithLogitsLoss", "torch.nn.functional.binary_cross_entropy_with_logits")
+_LOSS_NAMES = pattern(r"BCEWithLogitsLoss|binary_cross_entropy_with_logits")
 # Methods that leave the values as they are.
 _KEEP = frozenset(
     {"squeeze", "view", "reshape", "flatten", "detach", "cpu", "float", "unsqueeze", "to", "cuda", "clone"}
@@ -143,7 +145,7 @@ class ThresholdedLogits(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "ogits" not in module.source.code or is_test_path(module):
+        if not _LOSS_NAMES.search(module.source.code) or is_test_path(module):
             return
         trained = set(_trained_on_logits(module))
         if not trained:
