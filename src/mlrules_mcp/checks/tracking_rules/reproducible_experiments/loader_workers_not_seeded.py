@@ -67,11 +67,13 @@ class LoaderWorkersNotSeeded(Check[ast.Module]):
             import torch
 
             class Crops(torch.utils.data.Dataset):
-                def __init__(self, images, seed):
+                def __init__(self, images, seed, fixed=False):
                     self.random = random.Random(seed)
+                    self.fixed = fixed
 
                 def _crop(self, image):
-                    return image[«self.random.randint(0, 10)»:]
+                    rng = random.Random(0) if self.fixed else self.random
+                    return image[«rng.randint(0, 10)»:]
 
                 def __getitem__(self, index):
                     return self._crop(self.images[index])
@@ -227,16 +229,16 @@ def _with_helpers(module: Module, cls: ast.ClassDef, function: Function) -> list
 def _draws(module: Module, cls: ast.ClassDef, function: Function) -> Iterator[ast.Call]:
     for node in module.walk(function.body):
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Attribute(value=ast.Name(id="self"), attr=name))):
-                values = module.attribute_values(cls, name)
-                if values and all(_is_made_once(module, value) for value in values):
+            case ast.Call(func=ast.Attribute(value=ast.Name() | ast.Attribute() as generator)):
+                if any(_is_made_once(module, cls, origin) for origin in module.origins(generator)):
                     yield node
 
 
-def _is_made_once(module: Module, value: ast.expr) -> bool:
-    function = module.enclosing_function(value)
-    made = isinstance(value, ast.Call) and module.qualified_name(value.func) in _GENERATORS
-    return made and (function is None or function.name == "__init__")
+def _is_made_once(module: Module, cls: ast.ClassDef, origin: ast.expr) -> bool:
+    if not (isinstance(origin, ast.Call) and module.qualified_name(origin.func) in _GENERATORS):
+        return False
+    function = module.enclosing_function(origin)
+    return module.enclosing_class(origin) is cls and (function is None or function.name == "__init__")
 
 
 def _same_seeds(module: Module) -> Iterator[ast.Call]:
