@@ -21,7 +21,7 @@ SECTIONS = ("What it does", "Why it matters", "Do not flag", "Fix safety", "Refe
 # A file that imports none of these holds no PyTorch code of its own.
 TORCH = frozenset(
     "torch lightning torchvision torchaudio torchmetrics torchtext timm transformers diffusers accelerate peft fastai "
-    "ignite monai kornia einops torch_geometric dgl segmentation_models_pytorch ultralytics deepspeed".split()
+    "functorch ignite monai kornia einops torch_geometric dgl segmentation_models_pytorch ultralytics deepspeed".split()
 )
 
 

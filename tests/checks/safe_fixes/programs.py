@@ -317,4 +317,9 @@ result = model.weight
         changes=_DROPOUT,
     ),
     "scheduler-before-optimizer:0": Program(changes="the first learning rate of the schedule is used"),
+    "pretrained-argument:0": Program(not_run="needs torchvision, and weights from the network"),
+    "pretrained-argument:1": Program(not_run="needs torchvision"),
+    "removed-numpy-name:1": Program(
+        drive="result = average_precision(np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.8, 0.2]))"
+    ),
 }

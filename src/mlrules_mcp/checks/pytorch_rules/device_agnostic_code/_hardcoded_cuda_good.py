@@ -216,6 +216,19 @@ GOOD = (
     Good(
         """
         import torch
+        import utils
+
+        def main(args):
+            utils.init_distributed_mode(args)
+            student = Student().cuda()
+            for images, _ in loader:
+                images = images.to("cuda", non_blocking=True)
+        """,
+        "the helper that joins an NCCL group stands in another file",
+    ),
+    Good(
+        """
+        import torch
 
         with torch.autocast(device_type="cuda", dtype=torch.float16):
             output = model(x)

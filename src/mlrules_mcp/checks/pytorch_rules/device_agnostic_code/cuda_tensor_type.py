@@ -152,19 +152,37 @@ class CudaTensorType(Check[ast.Module]):
             """,
             "NCCL knows only CUDA",
         ),
+        Good(
+            """
+            import torch
+
+            def clip(grads, applier, norm):
+                overflow = torch.cuda.IntTensor([0])
+                return applier(norm, overflow, [grads])
+            """,
+            "the flag that Apex's kernels take",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if "cuda" not in module.source.code or "Tensor" not in module.source.code:
             return
         for place, kind in _places(module):
-            if is_guarded(module, place) or is_cuda_only(module, place):
+            if _is_overflow_flag(place, kind) or is_guarded(module, place) or is_cuda_only(module, place):
                 continue
             call = module.parent(place)
             if isinstance(call, ast.Call) and _is_default(module, call):
                 yield self.finding(module, place, _DEFAULT_TYPE, fix=_default_fix(module, call, kind))
             else:
                 yield self.finding(module, place, _TYPE, fix=_fix(module, place, kind))
+
+
+def _is_overflow_flag(place: ast.expr, kind: str) -> bool:
+    """Whether a tensor is the one that Apex's kernels, which are CUDA's, note an overflow in: `IntTensor([0])`."""
+    match place:
+        case ast.Call(args=[ast.List(elts=[ast.Constant(value=0)])]):
+            return kind == "IntTensor"
+    return False
 
 
 def _places(module: Module) -> Iterator[tuple[ast.expr, str]]:

@@ -93,7 +93,7 @@ class HardcodedCuda(Check[ast.Module]):
 
     def _calls(self, module: Module) -> Iterator[Finding]:
         for call in cuda_calls(module):
-            if _is_meant(module, call):
+            if _is_meant(module, call) or module.fact(_joins_group):
                 continue
             if _is_in_process_group(module, call):
                 yield self.finding(module, call, _IN_GROUP, fix=to_device_fix(module, call), advice=True)
@@ -110,6 +110,8 @@ class HardcodedCuda(Check[ast.Module]):
                 continue
             if text.use == "default":
                 yield self.finding(module, text.node, _DEFAULT, fix=choice_fix(module, text), advice=True)
+            elif module.fact(_joins_group):
+                continue
             elif _is_in_process_group(module, text.node):
                 yield self.finding(module, text.node, _IN_GROUP, fix=text_fix(module, text), advice=True)
             elif (move := _lightning_move(module, text)) and (fix := needless_move_fix(module, move)):
@@ -126,6 +128,11 @@ class HardcodedCuda(Check[ast.Module]):
 
 def _is_meant(module: Module, node: ast.expr) -> bool:
     return is_guarded(module, node) or is_cuda_only(module, node)
+
+
+def _joins_group(module: Module) -> bool:
+    """Whether a script joins a process group through the helper of its project that everyone names the same: NCCL's."""
+    return any(module.local_function(call) is None for call in module.calls("init_distributed_mode"))
 
 
 def _is_in_process_group(module: Module, node: ast.expr) -> bool:

@@ -121,6 +121,7 @@ CALLS: dict[str, Deprecated] = {
     "torch.distributed._reduce_scatter_base": _renamed("1.13", "torch.distributed.reduce_scatter_tensor"),
     "torch.distributed.checkpoint.load_state_dict": Deprecated("2.2", "`torch.distributed.checkpoint.load(…)`"),
     "torch.distributed.checkpoint.save_state_dict": Deprecated("2.2", "`torch.distributed.checkpoint.save(…)`"),
+    "torch.utils._pytree._register_pytree_node": _renamed("2.2", "torch.utils._pytree.register_pytree_node"),
     # Export, settings, tests
     "torch._export.capture_pre_autograd_graph": Deprecated("2.4", "`torch.export.export(…).module()`", "2.7"),
     "torch.export.export_for_training": _renamed("2.9", "torch.export.export", removed="2.11", exact=False),

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -16,8 +15,8 @@ from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._deprecated import (
     Deprecated,
 )
 from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._deprecated_fixes import fix_argument, fix_call, fix_missing
+from mlrules_mcp.checks.pytorch_rules.proper_tensor_dtypes._fallbacks import is_fallback
 from mlrules_mcp.findings import Finding, Fix, RemoveArgument, Replace, Span
-from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 
@@ -26,7 +25,6 @@ _Fact: TypeAlias = tuple[str, Deprecated, Fix | None]
 _NAMES = frozenset(name.rpartition(".")[2] for table in (CALLS, MISSING, ARGUMENTS, METHODS) for name in table)
 _SCHEDULER_PACKAGE = "torch.optim.lr_scheduler."
 _STEPPED_WITH_ARGUMENT = frozenset({"ReduceLROnPlateau", "CosineAnnealingWarmRestarts", "SequentialLR"})
-_VERSION_WORD = pattern(r"version|hasattr|torch_ge|torch_lt|_available|TORCH_\d|legacy", re.IGNORECASE)
 _LEARNING_RATE = Deprecated("1.8", "`scheduler.get_last_lr()`")
 _EPOCH = Deprecated("1.8", "`scheduler.step()`, which counts for itself", silent=True)
 
@@ -290,14 +288,14 @@ class RemovedOrDeprecatedCall(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         for call in module.calls(*_NAMES, "get_lr", "step"):
-            if (found := _call_fact(module, call) or _scheduler_fact(module, call)) and not _is_fallback(module, call):
+            if (found := _call_fact(module, call) or _scheduler_fact(module, call)) and not is_fallback(module, call):
                 what, fact, fix = found
                 if module.may_run_on("torch", fact.since):
                     yield self.finding(module, call, _message(module, what, fact), fix=fix, advice=fact.silent)
         statements: list[ast.Import | ast.ImportFrom] = [*module.nodes(ast.Import), *module.nodes(ast.ImportFrom)]
         for statement in statements:
             gone = _removed_module(statement)
-            if gone is None or _is_fallback(module, statement):
+            if gone is None or is_fallback(module, statement):
                 continue
             if module.may_run_on("torch", MODULES[gone].since):
                 yield self.finding(module, statement, _message(module, f"The module `{gone}`", MODULES[gone]))
@@ -378,22 +376,3 @@ def _removed_module(statement: ast.Import | ast.ImportFrom) -> str | None:
     else:
         return None
     return next((gone for name in imported for gone in MODULES if f"{name}.".startswith(f"{gone}.")), None)
-
-
-def _is_fallback(module: Module, node: ast.AST) -> bool:
-    """Whether a node runs only for some version of PyTorch, or may fail without harm."""
-    if any(_VERSION_WORD.search(ast.unparse(guard.test)) for guard in module.guards(node)):
-        return True
-    child = node
-    for ancestor in module.ancestors(node):
-        if isinstance(ancestor, ast.Try) and child not in ancestor.orelse and any(map(_falls_back, ancestor.handlers)):
-            return True
-        if isinstance(ancestor, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            return False
-        child = ancestor
-    return False
-
-
-def _falls_back(handler: ast.ExceptHandler) -> bool:
-    caught = ast.unparse(handler.type) if handler.type else "Exception"
-    return any(error in caught for error in ("Exception", "ImportError", "ModuleNotFoundError", "AttributeError"))

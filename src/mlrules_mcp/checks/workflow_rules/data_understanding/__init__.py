@@ -1,0 +1,1 @@
+"""Perform thorough exploratory data analysis before modeling."""
