@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlrules_mcp.source import Module
+from mlrules_mcp.source.data_flow.lineage import ancestry
 from mlrules_mcp.source.data_flow.values import Data
 from mlrules_mcp.source.names import argument
 
@@ -48,6 +49,15 @@ def looks_ahead(module: Module, value: Data) -> Iterator[Looks]:
                     pending.append(source)
 
 
+def filled_backwards(module: Module, table: Data) -> Iterator[Looks]:
+    """Where a whole table whose rows follow each other in time is filled backwards."""
+    for current in ancestry(table):
+        found = _look(module, current.node) if current.how == "computed" else None
+        if found is not None and found.only_fills and is_ordered_by_time(module, current):
+            yield found
+            return
+
+
 def _look(module: Module, node: ast.AST) -> Looks | None:
     """How a call looks ahead: the call itself, or what its method is called on (`x.rolling(7, center=True).mean()`)."""
     current = node
@@ -69,6 +79,8 @@ def _is_negative(value: ast.expr | None) -> bool:
     match value:
         case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int(number))):
             return number > 0
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Name()):
+            return True
     return False
 
 

@@ -13,7 +13,7 @@ from mlrules_mcp.source.data_flow.values import Role
 from mlrules_mcp.source.names import argument, passes_unseen_arguments
 from mlrules_mcp.source.tree import FUNCTIONS
 
-_RUN_TOGETHER = pattern(r"(?i)^(train|val|valid|test)(loader|set|data|dataloader|dataset|ds|dl|iter|gen)s?$")
+_RUN_TOGETHER = pattern(r"(?i)^d?(train|val|valid|test)(loader|set|data|dataloader|dataset|ds|dl|iter|gen)?s?$")
 _METHODS: dict[str, Role] = {
     "train_dataloader": "train",
     "val_dataloader": "validation",

@@ -33,9 +33,7 @@ _CERTAIN_WHEN_ALWAYS = frozenset(
 )
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 _EVALUATION = frozenset("val valid validation test testing eval evaluation dev".split())
-_OTHERWISE = frozenset(
-    "train training trn trainval tta ttas augmented augment both all aug augs devices device".split()
-)
+_OTHERWISE = frozenset("train training trn trainval tta ttas both all devices device".split())
 _JOINED = re.compile(r"(?i)^(test|val|valid|validation|eval)_?(set|data|dataset|transforms?|tfms?|loader)$")
 
 

@@ -9,7 +9,7 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
 
 _AS_ARRAY = frozenset({"array", "asarray", "stack", "reshape", "tensor", "Tensor", "FloatTensor", "expand_dims"})
-_DEEPEST = 5
+_DEEPEST = 9
 
 
 def overlapping_windows(module: Module, split: ast.expr) -> ast.expr | None:
@@ -68,8 +68,8 @@ def _appended(module: Module, name: ast.Name) -> Iterator[ast.expr]:
         for loop in module.enclosing_loops(call):
             match loop:
                 case ast.For(target=ast.Name(id=position), iter=positions) if _goes_one_by_one(module, positions):
-                    if (window := _window(element, position)) is not None:
-                        yield window
+                    made = (_window(origin, position) for origin in module.origins(element))
+                    yield from (window for window in made if window is not None)
 
 
 def _goes_one_by_one(module: Module, positions: ast.expr) -> bool:

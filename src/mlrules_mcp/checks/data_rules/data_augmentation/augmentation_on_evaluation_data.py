@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mlrules_mcp.checks._data import IMAGES, is_test_file
@@ -88,9 +88,25 @@ class AugmentationOnEvaluationData(Check[ast.Module]):
         ),
         Bad(
             """
+            from torchvision import transforms
+            from torchvision.datasets import ImageFolder
+
+            both = {
+                part: transforms.Compose([«transforms.RandomHorizontalFlip()», transforms.ToTensor()])
+                for part in ["train", "val"]
+            }
+            augment = transforms.Compose([«transforms.RandomRotation(10)», transforms.ToTensor()])
+            holdout = ImageFolder("data/val", augment)
+            """
+        ),
+        Bad(
+            """
             import albumentations as A
 
             class Pictures:
+                def train_dataloader(self):
+                    return DataLoader(Folder(self.root, transform=A.Compose([A.RandomCrop(224, 224), A.Normalize()])))
+
                 def val_dataloader(self):
                     augment = A.Compose([«A.HorizontalFlip(p=0.5)», A.Normalize()])
                     return DataLoader(Folder(self.root, transform=augment))
@@ -138,10 +154,11 @@ class AugmentationOnEvaluationData(Check[ast.Module]):
         ),
         Good(
             """
-            from torchvision import transforms
+            from torchvision import datasets, transforms
 
             train_transform = transforms.ToTensor()
             test_transform = transforms.Compose([transforms.ToTensor(), transforms.RandomRotation([0, 360])])
+            test_set = datasets.MNIST("data", train=False, transform=test_transform)
             """,
             why="only the evaluation is random: a test of what the model makes of rotated pictures",
         ),
@@ -206,16 +223,40 @@ def _uses(module: Module) -> Iterator[_Use]:
     if _augments_elsewhere(module, named):
         yield from (_Use(steps) for call in named if (steps := tuple(random_steps(module, call))))
     for call in module.nodes(ast.Call):
-        for keyword in call.keywords:
-            if keyword.arg in _TRANSFORM_ARGUMENTS and data_role(module, call) == "evaluation":
-                steps = tuple(_steps_of(module, keyword.value))
-                if steps:
-                    yield _Use(steps, None if module.is_inside(steps[0], call) else call)
+        given = [keyword.value for keyword in call.keywords if keyword.arg in _TRANSFORM_ARGUMENTS]
+        if len(call.args) > 1 and module.called_name(call) == "ImageFolder":
+            given.append(call.args[1])
+        for transform in given:
+            if data_role(module, call) != "evaluation" or not (steps := tuple(_steps_of(module, transform))):
+                continue
+            if _is_shared(module, transform) or _augments_elsewhere(module, steps):
+                yield _Use(steps, None if module.is_inside(steps[0], call) else call)
+    for each in module.nodes(ast.DictComp):
+        if _is_for_each_part(each) and (steps := tuple(random_steps(module, each.value))):
+            yield _Use(steps)
     for call in module.calls("random_split"):
         yield from _of_split(module, call)
 
 
-def _augments_elsewhere(module: Module, sequences: list[ast.Call]) -> bool:
+def _is_for_each_part(comprehension: ast.DictComp) -> bool:
+    """Whether a dictionary is made for all parts of the data: `for x in ["train", "val"]`."""
+    parts = comprehension.generators[0].iter
+    names = parts.elts if isinstance(parts, ast.List | ast.Tuple) else []
+    texts = [name.value for name in names if isinstance(name, ast.Constant) and isinstance(name.value, str)]
+    return "train" in texts and any(map(is_for_evaluation, texts))
+
+
+def _is_shared(module: Module, transform: ast.expr) -> bool:
+    """Whether several data sets get a transform."""
+    uses = [
+        name
+        for name in module.nodes(ast.Name)
+        if isinstance(transform, ast.Name) and name.id == transform.id and isinstance(name.ctx, ast.Load)
+    ]
+    return len(uses) > 1
+
+
+def _augments_elsewhere(module: Module, sequences: Sequence[ast.Call]) -> bool:
     """Whether there is augmentation outside of some transforms, so that it was taken over from there."""
     others = (step for step in random_steps(module, module.tree, into_functions=True))
     return any(not any(module.is_inside(step, sequence) for sequence in sequences) for step in others)

@@ -116,6 +116,23 @@ def stopped_by_test_data(module: Module) -> Iterator[ast.expr]:
             continue
         if any(_is_on(each, data.id) for each in module.calls(*_SCORES)):
             yield data
+    for call in module.calls("train"):
+        if module.qualified_name(call.func) in ("lightgbm.train", "xgboost.train") and _stops(module, call):
+            yield from _watched_set(module, call)
+
+
+def _watched_set(module: Module, call: ast.Call) -> Iterator[ast.expr]:
+    """The set of test data that boosting watches to stop, and that is predicted afterwards."""
+    sets = argument(call, "valid_sets") or argument(call, "evals", 3)
+    for origin in module.origins(sets) if sets is not None else ():
+        last = origin.elts[-1] if isinstance(origin, ast.List | ast.Tuple) and origin.elts else None
+        data = last.elts[0] if isinstance(last, ast.Tuple) and last.elts else last
+        if not isinstance(data, ast.Name) or part_of_name(data.id) != "test":
+            continue
+        made = [each.args[0] for each in module.origins(data) if isinstance(each, ast.Call) and each.args]
+        names = {data.id, *(each.id for each in made if isinstance(each, ast.Name))}
+        if any(_is_on(each, name) for each in module.calls("predict") for name in names):
+            yield data
 
 
 def _watched(call: ast.Call) -> ast.Name | None:

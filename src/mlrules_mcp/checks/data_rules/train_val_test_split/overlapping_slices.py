@@ -100,7 +100,7 @@ class OverlappingSlices(Check[ast.Module]):
             from torch.utils.data import Subset
 
             train_set = Subset(dataset, range(0, 50000))
-            val_set = «Subset(dataset, range(45000, 60000))»
+            val_set = «Subset(dataset, list(range(45000, 60000)))»
             """
         ),
         Bad(
@@ -246,7 +246,9 @@ def _slice(module: Module, value: ast.expr, role: str) -> _Slice | None:
 
 
 def _of_range(module: Module, node: ast.expr, role: str, base: ast.expr, rows: ast.Call) -> _Slice | None:
-    if not module.is_call_to(rows, "builtins.range") or rows.keywords:
+    if module.is_call_to(rows, "builtins.list") and len(rows.args) == 1 and isinstance(rows.args[0], ast.Call):
+        rows = rows.args[0]
+    if not module.is_call_to(rows, "builtins.range", "numpy.arange", "torch.arange") or rows.keywords:
         return None
     match rows.args:
         case [high]:

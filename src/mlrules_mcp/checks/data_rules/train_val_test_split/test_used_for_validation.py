@@ -84,6 +84,15 @@ class TestUsedForValidation(Check[ast.Module]):
         ),
         Bad(
             """
+            import lightgbm as lgb
+
+            dtest = lgb.Dataset(X_test, y_test)
+            booster = lgb.train(params, dtrain, valid_sets=[dtrain, «dtest»], callbacks=[lgb.early_stopping(10)])
+            print(f1_score(y_test, booster.predict(X_test)))
+            """
+        ),
+        Bad(
+            """
             from tensorflow.keras.callbacks import EarlyStopping
 
             stop = EarlyStopping(patience=3)

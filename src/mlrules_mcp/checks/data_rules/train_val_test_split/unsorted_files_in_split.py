@@ -13,7 +13,7 @@ from mlrules_mcp.source.names import argument
 _LISTS = frozenset({"os.listdir", "os.scandir", "glob.glob", "glob.iglob"})
 _PATH_METHODS = frozenset({"glob", "rglob", "iterdir"})
 _SHUFFLES = ("shuffle",)
-_MOST_STEPS = 10
+_PARTS = frozenset({"train", "val", "valid", "test", "dev"})
 
 
 class UnsortedFilesInSplit(Check[ast.Call]):
@@ -82,6 +82,32 @@ class UnsortedFilesInSplit(Check[ast.Call]):
             n = len(paths) // 10
             val = paths[:n]
             train = paths[n:]
+            """,
+        ),
+        Bad(
+            """
+            import glob
+            import torch
+
+            class Pictures(torch.utils.data.Dataset):
+                def __init__(self, root, train=True):
+                    self.files = «glob.glob(root + "/*.jpg")»
+                    if train:
+                        self.files = self.files[:800]
+                    else:
+                        self.files = self.files[800:]
+            """,
+            suggested_fix="""
+            import glob
+            import torch
+
+            class Pictures(torch.utils.data.Dataset):
+                def __init__(self, root, train=True):
+                    self.files = sorted(glob.glob(root + "/*.jpg"))
+                    if train:
+                        self.files = self.files[:800]
+                    else:
+                        self.files = self.files[800:]
             """,
         ),
         Bad(
@@ -186,25 +212,18 @@ def _split_of(module: Module, listing: ast.Call) -> ast.expr | None:
                 pass
             case ast.ListComp(generators=[generator]) if generator is value or ancestor.elt is value:
                 pass
-            case ast.Assign(targets=[ast.Name() as name]):
-                return _split_of_name(module, name, ancestor)
+            case ast.Assign(targets=[ast.Name() | ast.Attribute(value=ast.Name(id="self")) as target]):
+                return _split_of_target(module, target)
             case _:
                 return None
         value = ancestor
     return None
 
 
-def _split_of_name(module: Module, name: ast.Name, binding: ast.stmt) -> ast.expr | None:
-    """Where the list that a name is bound to is split; None where it is sorted first."""
-    uses = [
-        node
-        for node in module.nodes(ast.Name)
-        if node.id == name.id
-        and isinstance(node.ctx, ast.Load)
-        and any(reaching.node is name for reaching in module.reaching(node))
-    ]
+def _split_of_target(module: Module, target: ast.Name | ast.Attribute) -> ast.expr | None:
+    """Where the list that a variable or attribute holds is split; None where it is sorted first."""
     cuts: dict[str, ast.expr] = {}
-    for use in uses:
+    for use in _uses(module, target):
         parent = module.parent(use)
         match parent:
             case ast.Attribute(attr="sort"):
@@ -218,6 +237,20 @@ def _split_of_name(module: Module, name: ast.Name, binding: ast.stmt) -> ast.exp
             case ast.Subscript(slice=ast.Slice(step=None)) if (role := _role(module, parent)) is not None:
                 cuts[role] = parent
     return next(iter(cuts.values())) if len(cuts) > 1 and _is_repeatable(module) else None
+
+
+def _uses(module: Module, target: ast.Name | ast.Attribute) -> Iterator[ast.expr]:
+    """Where what is assigned to a variable, or to an attribute in the same function, is used."""
+    if isinstance(target, ast.Name):
+        names = (name for name in module.nodes(ast.Name) if name.id == target.id and isinstance(name.ctx, ast.Load))
+        yield from (name for name in names if any(binding.node is target for binding in module.reaching(name)))
+        return
+    function = module.enclosing_function(target)
+    for attribute in module.nodes(ast.Attribute):
+        match attribute:
+            case ast.Attribute(value=ast.Name(id="self"), attr=name, ctx=ast.Load()) if name == target.attr:
+                if module.enclosing_function(attribute) is function:
+                    yield attribute
 
 
 def _is_repeatable(module: Module) -> bool:
@@ -238,9 +271,23 @@ def _role(module: Module, part: ast.Subscript) -> str | None:
             case ast.Tuple(elts=values):
                 position, child = next(i for i, value in enumerate(values) if value is child), ancestor
             case ast.Assign(targets=[ast.Name(id=name) | ast.Attribute(attr=name)]):
-                return role_of_name(name)
+                return role_of_name(name) or _role_by_flag(module, part)
             case ast.Call() | ast.BinOp():
                 child = ancestor
             case _:
                 return None
+    return None
+
+
+def _role_by_flag(module: Module, part: ast.Subscript) -> str | None:
+    """The part of the data that a slice is, by the flag that it depends on: `if train: files = files[:n]`."""
+    for guard in module.guards(part):
+        names = [node.id for node in ast.walk(guard.test) if isinstance(node, ast.Name)]
+        names += [node.attr for node in ast.walk(guard.test) if isinstance(node, ast.Attribute)]
+        names += [
+            node.value for node in ast.walk(guard.test) if isinstance(node, ast.Constant) and node.value in _PARTS
+        ]
+        for name in names:
+            if (role := role_of_name(name)) is not None:
+                return role if guard.holds else f"not {role}"
     return None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from mlrules_mcp.checks._future import Looks, looks_ahead
+from mlrules_mcp.checks._future import Looks, filled_backwards, looks_ahead
 from mlrules_mcp.checks._leakage import data_flow
 from mlrules_mcp.checks._scores import is_predictor
 from mlrules_mcp.checks._sklearn import SKLEARN
@@ -77,6 +77,16 @@ class FutureValuesAsFeatures(Check[ast.Module]):
             df = pd.read_csv("power.csv", parse_dates=["date"], index_col="date")
             df["load"] = «df["load"].bfill()»
             Ridge().fit(df[["load", "hour"]], df["price"])
+            """,
+            advice=True,
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+
+            df = «pd.read_csv("power.csv").set_index("date").fillna(method="bfill")»
+            Ridge().fit(df[["hour"]], df["price"])
             """,
             advice=True,
         ),
@@ -177,3 +187,4 @@ def _looks_in(module: Module, features: Data, targets: frozenset[Name]) -> Itera
         if names:
             for value in table.sources[1:]:
                 yield from looks_ahead(module, value)
+    yield from filled_backwards(module, features)

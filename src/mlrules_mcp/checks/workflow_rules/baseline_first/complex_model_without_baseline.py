@@ -16,7 +16,10 @@ _COMPLEX = pattern(
     r"^(RandomForest|ExtraTrees|GradientBoosting|HistGradientBoosting|AdaBoost|Bagging|XGB|LGBM|CatBoost|MLP|Stacking|"
     r"Voting|EasyEnsemble|RUSBoost|Balanced)"
 )
-_COMPARES = pattern(r"(?i)baseline|base_line|dummy|naive|majority|benchmark|null_model|always_predict|random_guess")
+_COMPARES = pattern(
+    r"(?i)baseline|base_line|\bdummy|naive|majority|benchmark|null_model|random_guess|"
+    r"logistic_?regression|linear_?regression|\bridge|lasso|elastic_?net|decision_?tree|kneighbors|gaussiannb|multinomialnb"
+)
 _TRAINERS = frozenset({"xgboost.train", "lightgbm.train", "xgboost.cv", "lightgbm.cv", "catboost.train"})
 # Packages with models of their own to compare with, and those that only explain a model.
 _OTHERS = frozenset({"statsmodels", "glmnet", "prophet", "pmdarima", "keras", "tensorflow", "torch", "alibi"})
