@@ -17,7 +17,17 @@ from mlrules_mcp.source.tree import code_of
 
 _UNPICKLES = frozenset(
     f"{package}.{name}"
-    for package in ("pickle", "_pickle", "cPickle", "dill", "cloudpickle", "joblib", "six.moves.cPickle", "pickle5")
+    for package in (
+        "pickle",
+        "_pickle",
+        "cPickle",
+        "dill",
+        "cloudpickle",
+        "joblib",
+        "sklearn.externals.joblib",
+        "six.moves.cPickle",
+        "pickle5",
+    )
     for name in ("load", "loads")
 ) | {"pandas.read_pickle", "pandas.io.pickle.read_pickle"}
 _FROM_URL = frozenset({"torch.hub.load_state_dict_from_url", "torch.utils.model_zoo.load_url"})

@@ -18,7 +18,7 @@ _TRACKER_METHODS = frozenset("log log_param log_params log_text log_dict log_tab
 _LOGGER = pattern(r"(^|_)log(ger|ging)?$", 2)
 # Methods and functions whose result still shows the values.
 _SHOWS = frozenset(
-    "head tail sample unique tolist to_list to_string to_markdown to_frame value_counts drop_duplicates sort_values "
+    "head tail sample unique tolist to_list to_string to_markdown to_frame drop_duplicates sort_values "
     "reset_index dropna copy astype strip lower upper title format get str list repr set sorted to_dict join".split()
 )
 _SETTINGS = pattern(r"(^|_)(args|opts?|options|flags|cfg|config|conf|settings|hparams|params|env|environ|secrets)$", 2)
@@ -41,7 +41,7 @@ class PersonalDataLogged(Check[ast.Call | ast.Expr]):
 
     ## Do not flag
     Counts and statistics of such columns, masked or hashed values, names of columns; settings (`args.email`); texts
-    of e-mails in spam filters; phones in speech recognition; made-up people; tests.
+    of e-mails in spam filters; phones in speech recognition; people whose data the code spells out; tests.
 
     ## Fix safety
     No fix: what to write instead (an id, a count, a hash) depends on who reads it.
@@ -96,7 +96,7 @@ class PersonalDataLogged(Check[ast.Call | ast.Expr]):
             import pandas as pd
 
             users = pd.read_csv("users.csv")
-            print(users["email"].nunique(), users["phone"].isna().sum(), len(users["ssn"]))
+            print(users["email"].nunique(), users["phone"].value_counts(), len(users["ssn"]))
             print("email", users.columns)
             print(users.drop(columns=["email", "ssn"]).head())
             print(users["email"].map(hash_of).head())
@@ -122,6 +122,15 @@ class PersonalDataLogged(Check[ast.Call | ast.Expr]):
             print(messages["email"][0])
             """,
             "the text of a message",
+        ),
+        Good(
+            """
+            import pandas as pd
+
+            people = pd.DataFrame({"first": ["Ann", "Bo"], "email": ["ann@gmail.com", "bo@gmail.com"]})
+            print(people["email"])
+            """,
+            "people that the code makes up",
         ),
         Good(
             """
@@ -166,7 +175,14 @@ def _displayed(statement: ast.Expr, module: Module) -> list[ast.expr]:
     """What a notebook's cell shows: a bare expression."""
     is_shown = module.source.path.endswith(".ipynb") and isinstance(module.parent(statement), ast.Module)
     value = statement.value
-    return [value] if is_shown and not isinstance(value, ast.Constant | ast.JoinedStr) else []
+    return [value] if is_shown and isinstance(value, ast.Subscript | ast.Call) and not _is_field(value) else []
+
+
+def _is_field(value: ast.expr) -> bool:
+    """Whether an expression reads the field of one object, which a notebook may have made up, and not a column."""
+    while isinstance(value, ast.Subscript | ast.Call):
+        value = value.value if isinstance(value, ast.Subscript) else value.func
+    return isinstance(value, ast.Attribute) and kind_of_column(value.attr) is not None
 
 
 def _personal(expression: ast.expr | None) -> Iterator[tuple[ast.expr, Kind]]:
@@ -215,7 +231,9 @@ def _parts(expression: ast.expr | None) -> list[ast.expr]:
 
 
 def _means_something_else(kind: Kind, module: Module) -> bool:
-    """Whether the file is about texts of e-mails, or about the sounds that speech research calls phones."""
+    """Whether the file is about texts of e-mails, the sounds that speech research calls phones, or made-up people."""
+    if kind.value.search(module.source.code):
+        return True
     text = module.source.code + module.source.path
     return bool(
         (kind.what.startswith("e-mail") and _SPAM.search(text))
