@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -33,7 +34,14 @@ _LOADERS = frozenset(
         *("transformers.pipeline", "onnxruntime.InferenceSession", "spacy.load", "whisper.load_model"),
         *("ultralytics.YOLO", "sentence_transformers.SentenceTransformer", "sentence_transformers.CrossEncoder"),
         *("keras.models.load_model", "tensorflow.keras.models.load_model", "keras.saving.load_model"),
-        *("timm.create_model", "fasttext.load_model", "gensim.models.KeyedVectors.load", "safetensors.torch.load_file"),
+        *(
+            "timm.create_model",
+            "fastai.learner.load_learner",
+            "fastai.vision.all.load_learner",
+            "fasttext.load_model",
+            "gensim.models.KeyedVectors.load",
+            "safetensors.torch.load_file",
+        ),
     }
 )
 _LOADING_METHODS = frozenset({"from_pretrained", "load_from_checkpoint", "load_model"})
@@ -41,7 +49,12 @@ _NAMES = tuple(sorted({name.rpartition(".")[2] for name in _LOADERS} | _LOADING_
 _ADMINISTERS = pattern(
     r"(?:^|[_/-])(re)?(load|refresh|update|train|retrain|startup|start|warm\w*|init\w*|deploy|switch|set|swap|register|lifespan)(?:[_/-]|$)"
 )
-_CACHES = pattern(r"cache|singleton|lazy|memo|property", 2)
+_CACHES = pattern(r"cache|singleton|lazy|memo|property", re.IGNORECASE)
+
+_KEPT = pattern(
+    r"model|cache|(?<!up)(?<!down)load|pipe|net|session|state|clf|classifier|predictor|tokenizer|ready|init",
+    re.IGNORECASE,
+)
 
 
 class Load(NamedTuple):
@@ -122,11 +135,14 @@ def _is_kept(call: ast.Call, module: Module) -> bool:
 
 
 def _asks_whether_there(test: ast.expr) -> bool:
+    """Whether a condition asks if there is a model already: `model is None`, `name not in models`, `hasattr(…)`."""
     match test:
-        case ast.Compare(ops=[ast.Is() | ast.IsNot() | ast.In() | ast.NotIn() | ast.NotEq() | ast.Eq()]):
+        case ast.Compare(ops=[ast.In() | ast.NotIn()]):
             return True
+        case ast.Compare(left=left, ops=[ast.Is() | ast.IsNot()]):
+            return bool(_KEPT.search(ast.unparse(left)))
         case ast.Name() | ast.Attribute():
-            return True
+            return bool(_KEPT.search(ast.unparse(test)))
         case ast.Call(func=func):
             return last_name(func) in ("hasattr", "get")
     return False

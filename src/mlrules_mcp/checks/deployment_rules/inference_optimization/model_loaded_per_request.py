@@ -85,10 +85,11 @@ class ModelLoadedPerRequest(Check[ast.Module]):
             import streamlit as st
             from tensorflow.keras.models import load_model
 
-            model = «load_model("model.keras")»
             text = st.text_input("Review")
-            if st.button("Rate"):
-                st.write(model.predict([text]))
+            uploaded = st.file_uploader("Reviews")
+            if uploaded is not None:
+                model = «load_model("model.keras")»
+                st.write(model.predict(uploaded.readlines()))
             """
         ),
         Good(
@@ -183,15 +184,15 @@ class ModelLoadedPerRequest(Check[ast.Module]):
             load = next(loads(place, module), None)
             if load is not None:
                 when = (
-                    "each time somebody clicks or types, when the script runs anew"
+                    "each time somebody clicks or types, as the script runs anew"
                     if is_streamlit
-                    else "for every request"
+                    else "for each request"
                 )
                 how = "cache it with `st.cache_resource`" if is_streamlit else "keep it for all requests"
                 yield self.finding(
                     module,
                     load.call,
-                    f"The model is loaded {when}, which takes seconds and its memory once more. Load it once at "
-                    f"start-up and {how}.",
+                    f"The model is loaded {when}, which costs its loading time and its memory each time. Load it once "
+                    f"at start-up and {how}.",
                     related=[(load.inside, "it is loaded here")] if load.inside else [],
                 )

@@ -10,21 +10,23 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument, passes_unseen_arguments
 
 _EXPORTS = frozenset({"torch.onnx.export", "torch.onnx.dynamo_export"})
+_MADE_UP = frozenset({"torch.randn", "torch.rand", "torch.zeros", "torch.ones", "torch.empty"})
 
 
 class OnnxExportWithFixedShapes(Check[ast.Call]):
     """An ONNX export that freezes the batch size.
 
     ## What it does
-    Advises against `torch.onnx.export` and Lightning's `to_onnx` without `dynamic_shapes` or `dynamic_axes`.
+    Advises against `torch.onnx.export` and Lightning's `to_onnx` without `dynamic_shapes` or `dynamic_axes`, where the
+    example is made up with a number as its batch size (`torch.randn(1, 3, 224, 224)`).
 
     ## Why it matters
     Every size of the example input becomes a constant of the graph: the exported model takes that batch size and that
     resolution or length alone, and fails on the first request that has another.
 
     ## Do not flag
-    Exports whose further arguments don't show (`**kwargs`); examples whose sizes are settings of the export
-    (`batch_size`, `height`), which says that they are fixed on purpose; tests.
+    Exports whose further arguments don't show (`**kwargs`); examples whose batch size is a setting of the export, which
+    says that it is fixed on purpose; examples of real data; tests.
 
     ## Fix safety
     No fix: which sizes vary is not in the code.
@@ -60,6 +62,7 @@ class OnnxExportWithFixedShapes(Check[ast.Call]):
             import lightning as L
 
             model = Classifier.load_from_checkpoint("best.ckpt")
+            sample = torch.randn((1, 64)).to(model.device)
             «model.to_onnx("model.onnx", sample, export_params=True)»
             """,
             advice=True,
@@ -93,7 +96,8 @@ class OnnxExportWithFixedShapes(Check[ast.Call]):
             return
         if any(argument(node, name) is not None for name in ("dynamic_axes", "dynamic_shapes", "export_options")):
             return
-        if passes_unseen_arguments(node) or is_test(module) or _is_sized_by_settings(node, module, is_lightning):
+        example = argument(node, "input_sample" if is_lightning else "args", 1)
+        if example is None or passes_unseen_arguments(node) or is_test(module) or not _is_one_of_many(example, module):
             return
         yield self.finding(
             module,
@@ -104,27 +108,19 @@ class OnnxExportWithFixedShapes(Check[ast.Call]):
         )
 
 
-def _is_sized_by_settings(call: ast.Call, module: Module, is_lightning: bool) -> bool:
-    """Whether the example's sizes are given by settings, or the model is exported already, with shapes of its own."""
-    model = None if is_lightning else argument(call, "model", 0)
-    for origin in module.origins(model) if model is not None else ():
-        if isinstance(origin, ast.Call) and (module.qualified_name(origin.func) or "").startswith("torch.export."):
-            return True
-    example = argument(call, "input_sample" if is_lightning else "args", 1)
-    for origin in module.origins(example) if example is not None else ():
-        made = origin.elts[0] if isinstance(origin, ast.Tuple) and origin.elts else origin
-        for each in module.origins(made):
-            # The batch comes first; what is no number there was chosen by somebody.
-            if isinstance(each, ast.Call) and each.args:
-                first = (
-                    each.args[0].elts[0]
-                    if isinstance(each.args[0], ast.Tuple | ast.List) and each.args[0].elts
-                    else each.args[0]
-                )
-                if isinstance(first, ast.Attribute | ast.Name | ast.Starred) and not _is_number(first, module):
-                    return True
+def _is_one_of_many(example: ast.expr, module: Module) -> bool:
+    """Whether an example is made up, its first size a number that stands in the call: `torch.randn(1, 3, 224, 224)`."""
+    for origin in module.origins(example):
+        match origin:
+            case ast.Tuple(elts=[first, *_]) | ast.List(elts=[first, *_]):
+                return _is_one_of_many(first, module)
+            case ast.Call(func=ast.Attribute(attr="to" | "cuda" | "float" | "half" | "cpu" | "double", value=made)):
+                return _is_one_of_many(made, module)
+            case ast.Call(func=func) if (module.qualified_name(func) or "") in _MADE_UP:
+                return isinstance(_batch_size(origin), ast.Constant)
     return False
 
 
-def _is_number(expression: ast.expr, module: Module) -> bool:
-    return any(isinstance(origin, ast.Constant) for origin in module.origins(expression))
+def _batch_size(made: ast.Call) -> ast.expr | None:
+    first = argument(made, "size", 0)
+    return first.elts[0] if isinstance(first, ast.Tuple | ast.List) and first.elts else first

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._sklearn import SKLEARN
@@ -25,16 +26,17 @@ _METHODS: dict[str, tuple[str, int]] = {
     "save": ("filepath", 0),
 }
 _DEPLOYED = pattern(
-    r"(^|[/\\_-])(deploy\w*|prod|production|serving|served?|server|api|app|webapp|backend|live|release|releases|current|latest)([/\\_.-]|$)",
-    2,
+    r"^(?!.*(cfg|config)).*?(?<![a-z])(deploy|deployment|deployed|prod|production|serving|serve|served|server|api|app|"
+    r"webapp|backend)([/\\_.-]|$)",
+    re.IGNORECASE,
 )
 _VERSIONED = pattern(
     r"(?<![a-z])v\d|\d{2,}|_\d+\b|[%{]|(?<![a-z])(version|epoch|step|date|time|timestamp|uuid|hash|tmp|temp|tests?)(?![a-z])",
-    2,
+    re.IGNORECASE,
 )
 _MODEL_FILE = pattern(
     r"\.(pt|pth|pkl|pickle|joblib|safetensors|keras|h5|hdf5|onnx|bin|model|json|ubj|cbm|txt)$|(^|[/\\_-])models?([/\\_-]|$)",
-    2,
+    re.IGNORECASE,
 )
 _REGISTRIES = frozenset("mlflow wandb neptune comet_ml clearml dvc bentoml sagemaker huggingface_hub zenml".split())
 
@@ -44,7 +46,7 @@ class OverwrittenModelFile(Check[ast.Call]):
 
     ## What it does
     Advises against saving a model under a fixed name in a place that a service reads from (`deploy/`, `production/`,
-    `serving/`, `api/`, `app/`, `latest`), in files that use no registry.
+    `serving/`, `api/`, `app/`), in files that use no registry.
 
     ## Why it matters
     The model that is being served is lost with the next training: nothing says which one answered a request, and if
@@ -52,7 +54,7 @@ class OverwrittenModelFile(Check[ast.Call]):
 
     ## Do not flag
     Names with a version, date, run or number; models that go to a registry (MLflow, Weights & Biases, the Hub, DVC);
-    a `latest` written beside a versioned file; checkpoints and outputs of training that no service reads; tests.
+    a fixed name beside a versioned one; checkpoints and outputs of training that no service reads; tests.
 
     ## Fix safety
     No fix: how versions are named is the project's own.
@@ -122,9 +124,18 @@ class OverwrittenModelFile(Check[ast.Call]):
             import joblib
 
             joblib.dump(model, f"models/{run}/model.joblib")
-            joblib.dump(model, "models/latest.joblib")
+            joblib.dump(model, "api/model.joblib")
             """,
-            "the latest of several that are kept",
+            "the last of several that are kept",
+        ),
+        Good(
+            """
+            import torch
+
+            torch.save(model.state_dict(), "weights/latest_model.pth")
+            torch.save(model.state_dict(), "cfg/deploy/yolo.pt")
+            """,
+            "the state of a training, and the name of a configuration",
         ),
     )
 

@@ -37,6 +37,7 @@ _ENCODES = frozenset(
     "get_dummies fit_transform transform map replace factorize apply ColumnTransformer make_column_transformer astype "
     "where".split()
 )
+_REPLACES = frozenset({"map", "replace", "apply", "astype", "where"})
 _FEATURES = pattern(r"^X$|^X_|feat|col(umn)?s|predictor|categor|cat_|inputs|variables|nominal|(^|_)vars?$", 2)
 _DROPS = frozenset({"drop", "pop"})
 _RESULTS = pattern(r"pred|error|correct|accuracy|score|fpr|tpr|recall|precision|confusion", 2)
@@ -132,6 +133,17 @@ class SensitiveFeatureWithoutFairnessMetric(Check[ast.Module]):
             import pandas as pd
             from sklearn.linear_model import LogisticRegression
 
+            answers.columns = ["date", "Gender", "answer"]
+            answers["who"] = answers["Gender"].map({"m": "men", "f": "women"})
+            model = LogisticRegression().fit(answers[["length", "words"]], answers["answer"])
+            """,
+            "described, and no feature",
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+
             print(loans["gender"].value_counts())
             X = loans.drop(columns=["gender", "race", "default"])
             model = LogisticRegression().fit(X, loans["default"])
@@ -217,12 +229,25 @@ def _is_feature(text: ast.Constant, module: Module) -> bool:
     for ancestor in module.ancestors(text):
         match ancestor:
             case ast.Call(func=func) if last_name(func) in _ENCODES:
-                return isinstance(parent, ast.Subscript | ast.List | ast.Tuple)
-            case ast.Assign(targets=[target]) if isinstance(parent, ast.List):
+                is_column = isinstance(parent, ast.Subscript) and last_name(func) in _REPLACES
+                return (
+                    _is_replaced(text, module)
+                    if is_column
+                    else isinstance(parent, ast.Subscript | ast.List | ast.Tuple)
+                )
+            case ast.Assign(targets=[ast.Name() | ast.Subscript() as target]) if isinstance(parent, ast.List):
                 name = last_name(target.value if isinstance(target, ast.Subscript) else target)
                 return len(parent.elts) > 1 and bool(_FEATURES.search(name or ""))
             case ast.Call(func=ast.Attribute(attr="fit")):
                 return isinstance(parent, ast.List)
             case ast.stmt():
                 return False
+    return False
+
+
+def _is_replaced(text: ast.Constant, module: Module) -> bool:
+    """Whether a column gets other values in its place: `df["sex"] = df["sex"].map(codes)`."""
+    match module.statement(text):
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=str(name)))]):
+            return name == text.value
     return False
