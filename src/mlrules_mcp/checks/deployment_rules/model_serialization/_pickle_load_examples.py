@@ -51,11 +51,17 @@ EXAMPLES = (
         from torch.hub import load_state_dict_from_url
 
         model.load_state_dict(«load_state_dict_from_url(URL, progress=True)»)
+
+        def large():
+            return Net(depth=101).load_state_dict(‹load_state_dict_from_url(LARGE)›)
         """,
         suggested_fix="""
         from torch.hub import load_state_dict_from_url
 
         model.load_state_dict(load_state_dict_from_url(URL, progress=True, weights_only=True))
+
+        def large():
+            return Net(depth=101).load_state_dict(load_state_dict_from_url(LARGE, weights_only=True))
         """,
         advice=True,
     ),

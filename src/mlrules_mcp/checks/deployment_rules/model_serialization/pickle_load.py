@@ -113,19 +113,40 @@ class PickleLoad(Check[ast.Call]):
         )
 
     def _from_url(self, call: ast.Call, module: Module) -> Iterator[Finding]:
-        given, checked = argument(call, "weights_only", 6), argument(call, "check_hash", 4)
-        is_explicit = isinstance(given, ast.Constant) and given.value is False
-        if (given is not None and not is_explicit) or passes_unseen_arguments(call) or is_test(module):
-            return
-        if (isinstance(checked, ast.Constant) and checked.value is False) or checked is None:
-            yield self.finding(
-                module,
-                call,
-                "This unpickles a download: unlike `torch.load`, it has `weights_only=False` as its default, so that "
-                "the file may run any code. Pass `weights_only=True`, or `check_hash=True` for a name with a hash.",
-                fix=suggested("Load tensors only", SetArgument(Span.of(call), "weights_only", "True")),
-                advice=not is_explicit,
-            )
+        alike = [each for each in _url_loads(module) if _is_explicit(each) == _is_explicit(call)]
+        if not alike or alike[0] is not call or is_test(module):
+            return  # one finding for all of a file
+        edits = (SetArgument(Span.of(each), "weights_only", "True") for each in alike)
+        yield self.finding(
+            module,
+            call,
+            "This unpickles a download: unlike `torch.load`, it has `weights_only=False` as its default, so that "
+            "the file may run any code. Pass `weights_only=True`, or `check_hash=True` for a name with a hash.",
+            fix=suggested("Load tensors only", *edits),
+            advice=not _is_explicit(call),
+            also_at=alike[1:],
+        )
+
+
+def _url_loads(module: Module) -> list[ast.Call]:
+    """The calls that download a state and unpickle it unchecked."""
+    return [
+        call
+        for call in module.calls("load_state_dict_from_url", "load_url")
+        if module.qualified_name(call.func) in _FROM_URL
+        and (argument(call, "weights_only", 6) is None or _is_explicit(call))
+        and _is_false(argument(call, "check_hash", 4))
+        and not passes_unseen_arguments(call)
+    ]
+
+
+def _is_explicit(call: ast.Call) -> bool:
+    given = argument(call, "weights_only", 6)
+    return given is not None and _is_false(given)
+
+
+def _is_false(given: ast.expr | None) -> bool:
+    return given is None or (isinstance(given, ast.Constant) and given.value is False)
 
 
 def _unsafe_argument(call: ast.Call, module: Module) -> str | None:
