@@ -89,7 +89,7 @@ def fitted_before_split(module: Module) -> dict[Fit, Split]:
     found: dict[Fit, Split] = {}
     targets = module.fact(target_columns)
     for split in module.fact(data_flow).splits:
-        if not is_holdout(split):
+        if not is_holdout(split) or (split.kind == "named" and split.roles == {"train"}):
             continue
         for data in split.inputs[: max(1, len(split.inputs) - 1)]:
             if not is_part(data):

@@ -12,7 +12,10 @@ from mlrules_mcp.source.data_flow.lineage import visible
 from mlrules_mcp.source.data_flow.values import Data
 from mlrules_mcp.source.names import argument
 
-_TIME = re.compile(r"(^|_)(date|dates|datetime|timestamp|time_?stamp|date_?time)$", re.IGNORECASE)
+_TIME = re.compile(
+    r"^(?!has_|is_|pickup|dropoff|birth|hire)(.*_)?(date|dates|datetime|timestamp|time_?stamp|date_?time)$",
+    re.IGNORECASE,
+)
 _GROUP = re.compile(
     r"^(groups?|group_id|subject(_?id)?|patient(_?id)?|speaker(_?id)?|session(_?id)?|household(_?id)?|participant(_?id)?)$",
     re.IGNORECASE,

@@ -66,6 +66,7 @@ def _is_transformer(module: Module, fit: Fit) -> bool:
 def by_hand(module: Module) -> Iterator[tuple[Fit, bool]]:
     """The fits of transformers whose output a model is trained on, and whether the model is saved without them."""
     saves_some = any(learner.saved for learner in module.fact(data_flow).learners if not is_predictor(learner))
+    loads = bool(module.calls("load_model", "load", "loads"))  # what is saved is a copy for the next run
     leaking = {*fitted_before_split(module), *fitted_before_validation(module)}
     seen: set[Fit] = set()
     for trained in module.fact(data_flow).fits:
@@ -76,4 +77,4 @@ def by_hand(module: Module) -> Iterator[tuple[Fit, bool]]:
                 continue
             seen.add(fit)
             if not fit.learner.saved:
-                yield fit, trained.learner.saved and not saves_some
+                yield fit, trained.learner.saved and not saves_some and not loads

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from mlrules_mcp.checks._leakage import data_flow, target_columns
+from mlrules_mcp.checks._leakage import data_flow, shares_rows, target_columns
 from mlrules_mcp.checks.check import safe
 from mlrules_mcp.findings import Fix, Replace, Span
 from mlrules_mcp.source import Module
@@ -42,7 +42,7 @@ def refitted_for_prediction(module: Module) -> Iterator[tuple[Fit, Fit | None]]:
         for _, fit in learnt(prediction.features):
             if fit.node in seen or fit in known or fit.learner is None or not _prepares(fit):
                 continue
-            if fit.features is None or roles(fit.features):
+            if fit.features is None or roles(fit.features) or not shares_rows(fit, prediction.features):
                 continue
             others = [each for each in known if each.what == fit.what]
             if (others and _same_data_is_not_trained_on(fit, trained)) or (

@@ -52,7 +52,7 @@ def only_scored_on_training_data(module: Module) -> Iterator[tuple[Score, Fit]]:
     scores = list(_scores_of_predictors(module))
     if events.validations or any(not is_holdout(split) for split in events.splits):
         return
-    if any(learner.escaped for learner in events.learners) or _stops_early(module):
+    if any(learner.escaped or _validates_itself(learner) for learner in events.learners) or _stops_early(module):
         return
     on_training = [(score, fit) for score in scores if (fit := _fitted_on_the_same(score)) is not None]
     if len(on_training) == len(scores) == len(events.scores):
@@ -78,6 +78,11 @@ def _fitted_on_the_same(score: Score) -> Fit | None:
 def _is_parameter(data: Data) -> bool:
     """Whether data is what a function is given whose callers don't show: they may score it on other data."""
     return isinstance(data.node, ast.arg) or any(isinstance(each.node, ast.arg) for each in ancestry(data))
+
+
+def _validates_itself(learner: Learner) -> bool:
+    """Whether a model cross-validates as it is fitted: `LassoCV`."""
+    return (learner.name or "").endswith("CV")
 
 
 def _stops_early(module: Module) -> bool:

@@ -226,7 +226,7 @@ RANDOM = frozenset(
 RANDOM_WITH: dict[str, tuple[str, frozenset[object]]] = {
     **dict.fromkeys(("KFold", "StratifiedKFold", "StratifiedGroupKFold"), ("shuffle", frozenset({True}))),
     **dict.fromkeys(("SVC", "NuSVC"), ("probability", frozenset({True}))),
-    "LogisticRegression": ("solver", frozenset({"sag", "saga", "liblinear"})),
+    "LogisticRegression": ("solver", frozenset({"sag", "saga"})),
     **dict.fromkeys(("Ridge", "RidgeClassifier"), ("solver", frozenset({"sag", "saga"}))),
     **dict.fromkeys(
         ("Lasso", "ElasticNet", "LassoCV", "ElasticNetCV", "MultiTaskLasso", "MultiTaskElasticNet"),

@@ -141,6 +141,9 @@ class Containers(Learners):
                 return ColumnNames(value.data, SOME_COLUMNS)
             case Either(options=found):
                 return either([self.element(each, loop) for each in found])
+            case Data(node=ast.Call(func=ast.Attribute(attr="iterrows" | "itertuples" as way))):
+                row = Data("row", value.node, value.sources)
+                return row if way == "itertuples" else Items([Unknown(loop), row])
             case Data(how="part") | Data(how="read"):
                 return Unknown(loop)
             case Data():
@@ -199,7 +202,9 @@ class Containers(Learners):
                 if isinstance(index, Known) and _is_hashable(index.value) and index.value in keys:
                     return keys[index.value]
                 found = [*rest, *([] if isinstance(index, Known) else keys.values())]
-                return either(found) if found else Unknown(node)
+                value = either(found) if found else Unknown(node)
+                name = known(index)
+                return self.named(name, value, node) if isinstance(name, str) and rest else value
             case Data():
                 return either([self.subscript(owner, option, node) for option in options(index)])
             case Method(owner=Data() as data):

@@ -6,7 +6,7 @@ import ast
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from mlrules_mcp.source.data_flow.values import Data, Learner
+    from mlrules_mcp.source.data_flow.values import Data, Learner, Role
 
 
 class _Event:
@@ -25,16 +25,17 @@ class Split(_Event):
             are called train and test).
         inputs: the data split, features first.
         name: the qualified name of the splitter.
-        learner: the splitter's call, where it has one.
+        roles: the parts that are seen to be taken, of a `named` split.
     """
 
-    __slots__ = ("inputs", "kind", "name")
+    __slots__ = ("inputs", "kind", "name", "roles")
 
     def __init__(self, node: ast.expr, time: int, kind: str, inputs: tuple[Data, ...], name: str | None = None) -> None:
         super().__init__(node, time)
         self.kind = kind
         self.inputs = inputs
         self.name = name
+        self.roles: set[Role] = set()
 
 
 class Fit(_Event):

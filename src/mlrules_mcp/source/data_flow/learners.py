@@ -64,6 +64,8 @@ class Learners(Tables):
         members = tuple(dict.fromkeys(part for value in arguments.values for part in self._learners_in(value)))
         settings = [value for key, value in arguments.keywords.items() if key not in _NO_SETTINGS]
         loops = self.loops_in([*arguments.positional, *settings]) & frozenset(self.loops)
+        if name.endswith(".Imputer") and arguments.constant("axis") == 1:
+            trade = trade._replace(learns="nothing")  # it filled each row from that row alone
         learner = Learner(name, arguments.node, trade, members, tuple(arguments.values), loops)
         self.events.learners.append(learner)
         return learner

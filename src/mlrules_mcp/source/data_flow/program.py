@@ -21,6 +21,7 @@ from mlrules_mcp.source.data_flow.values import (
     Unknown,
     Value,
     either,
+    inside,
     merged,
 )
 from mlrules_mcp.source.gradients import Gradients
@@ -75,7 +76,9 @@ class Program(Assignments):
 
     def _with_unknown_arguments(self, function: Function) -> None:
         call = ast.copy_location(ast.Call(ast.Name(_NOBODY, ast.Load()), [], []), function.node)
-        self.run(function, Arguments([], {}, call))
+        for value in inside(self.run(function, Arguments([], {}, call))):
+            if isinstance(value, Learner):
+                value.escaped = True  # whoever calls the function may do more with it
 
     # Functions and classes
 

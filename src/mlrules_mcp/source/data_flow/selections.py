@@ -46,7 +46,7 @@ class Selections(Memory):
             return Data("derived", node, owner.sources)
         if (
             isinstance(index, Items)
-            and len(index.values) > 2
+            and len(index.values) not in (0, 2)
             and isinstance(node, ast.Subscript)
             and isinstance(node.slice, ast.Tuple)
         ):
@@ -138,6 +138,7 @@ class Selections(Memory):
         split = next((each for each in self.events.splits if each.kind == "named" and source in each.inputs), None)
         if split is None:
             split = self.split(expression(node, ast.Name("")), "named", (source,))
+        split.roles.add(role)
         return Data("part", data.node, (data,), split=split, role=role)
 
 

@@ -59,7 +59,7 @@ class Tables(Selections):
         axis = arguments.constant("axis", position)
         if arguments.get("axis") is None and axis not in (1, -1, "columns"):
             axis = 0
-        if axis in (1, -1, "columns"):
+        if axis in (1, -1, "columns") or any(each.how == "row" for each in ancestry(owner, through_parts=False)):
             return Data("computed", arguments.node, (owner,))
         return Data("statistic", arguments.node, (owner,))
 
@@ -118,7 +118,17 @@ class Tables(Selections):
         return Data("stacked", arguments.node, (owner, *self.data_in(arguments.values)))
 
     def _join(self, owner: Data, arguments: Arguments) -> Value:
-        return Data("joined", arguments.node, (owner, *self.data_in(arguments.values)))
+        others = self.data_in(arguments.values)
+        if (arguments.constant("how", 1) or "left") == "inner":
+            owner = Data("rows", arguments.node, (owner,))
+        return Data("joined", arguments.node, (owner, *others))
+
+    def _merge(self, owner: Data, arguments: Arguments) -> Value:
+        """`owner.merge(…)`, which drops the rows without a match unless it is told to keep them."""
+        others = self.data_in(arguments.values)
+        if (arguments.constant("how", 1) or "inner") == "inner":
+            owner = Data("rows", arguments.node, (owner,))
+        return Data("joined", arguments.node, (owner, *others))
 
     def _assign(self, owner: Data, arguments: Arguments) -> Value:
         result = owner
@@ -250,7 +260,7 @@ _METHODS = {
     "get": Tables._get,
     "groupby": Tables._groupby,
     "join": Tables._join,
-    "merge": Tables._join,
+    "merge": Tables._merge,
     "pop": Tables._get,
     "repeat": Tables._repeat,
     "resample": Tables._windows,

@@ -173,6 +173,7 @@ How: TypeAlias = Literal[
     "named",  # called after a part of the data (`test_df`), while nothing shows how it was split off
     "part",  # one side of a split
     "rows",  # some of the rows, or all in another order
+    "row",  # one row, as a loop over them gets it
     "repeated",  # rows that occur more than once, or are made from several
     "columns",  # some of the columns
     "assigned",  # the first source, with columns set to the second

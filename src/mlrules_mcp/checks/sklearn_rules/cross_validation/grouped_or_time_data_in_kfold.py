@@ -102,6 +102,18 @@ class GroupedOrTimeDataInKfold(Check[ast.Module]):
             print(cross_val_score(Ridge(), df.drop(columns="price"), df["price"]))
             """
         ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.ensemble import RandomForestRegressor
+            from sklearn.model_selection import cross_val_score
+
+            rides = pd.read_csv("rides.csv")
+            X = rides.drop(columns=["fare", "pickup_datetime", "has_timestamp"])
+            print(cross_val_score(RandomForestRegressor(), X, rides["fare"]))
+            """,
+            "rides are apart from each other, whenever they begin",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:

@@ -118,6 +118,18 @@ class DuplicatedBeforeSplit(Check[ast.Module]):
             X_train, X_test, y_train, y_test = train_test_split(df.drop(columns="fraud"), df["fraud"])
             """
         ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.model_selection import train_test_split
+
+            users, sessions = pd.read_csv("users.csv"), pd.read_csv("sessions.csv")
+            active = users.merge(sessions, on="user")
+            others = users[~users["user"].isin(active["user"])]
+            train, test = train_test_split(pd.concat([active, others]), random_state=0)
+            """,
+            "an inner merge keeps some of the rows, and the others are added to them",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:

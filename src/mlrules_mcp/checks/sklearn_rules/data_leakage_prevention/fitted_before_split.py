@@ -172,6 +172,19 @@ class FittedBeforeSplit(Check[ast.Module]):
             """,
             "a test set without labels, as in a competition, is taken apart again: nothing is split",
         ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.covariance import EllipticEnvelope
+            from sklearn.preprocessing import StandardScaler
+
+            df = pd.read_csv("stays.csv")
+            df["price"] = StandardScaler().fit_transform(df[["price"]])
+            X_train = df[df["weekend"] == 0]
+            EllipticEnvelope().fit(X_train).predict(X_train)
+            """,
+            "one selection that is called after a part is no split",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:

@@ -125,6 +125,27 @@ class FittedOnTest(Check[ast.Module]):
             """,
             "the target's classes are the same in both parts, as a rule",
         ),
+        Good(
+            """
+            import numpy as np
+            import pandas as pd
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.impute import SimpleImputer
+
+            def pictures(frame):
+                found = []
+                for _, row in frame.iterrows():
+                    band = np.array(row["band"])
+                    found.append((band - band.min()) / (band.max() - band.min()))
+                return np.array(found)
+
+            train, test = pd.read_json("train.json"), pd.read_json("test.json")
+            X_train, X_test = pictures(train), pictures(test)
+            model = LogisticRegression().fit(X_train, train["is_ship"])
+            print(model.score(X_test, test["is_ship"]))
+            """,
+            "each picture is scaled by itself",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:

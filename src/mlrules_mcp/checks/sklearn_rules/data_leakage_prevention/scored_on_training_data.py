@@ -123,6 +123,49 @@ class ScoredOnTrainingData(Check[ast.Module]):
             evaluate(model, X_test, y_test)
             """
         ),
+        Good(
+            """
+            from sklearn.linear_model import LogisticRegression
+
+            def train(X, y):
+                model = LogisticRegression()
+                model.fit(X, y)
+                print("training accuracy", model.score(X, y))
+                return model
+            """,
+            "whoever calls the function may score the model on other rows",
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LassoCV
+
+            df = pd.read_csv("houses.csv")
+            X, y = df.drop(columns="price"), df["price"]
+            model = LassoCV(cv=5).fit(X, y)
+            print(model.score(X, y), model.mse_path_.mean(axis=1).min())
+            """,
+            "it cross-validates as it is fitted",
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.naive_bayes import MultinomialNB
+            from sklearn.ensemble import RandomForestClassifier
+
+            data = pd.read_csv("spam.csv").values
+            X_first, y_first = data[:-100,][:, :48], data[:-100,][:, -1]
+            model = MultinomialNB().fit(X_first, y_first)
+            print(model.score(data[-100:,][:, :48], data[-100:,][:, -1]))
+
+            parts = {}
+            for part in ["train", "test"]:
+                parts[part] = pd.read_csv(f"{part}.csv").values
+            forest = RandomForestClassifier().fit(parts["train"][:, :48], parts["train"][:, -1])
+            print(forest.score(parts["test"][:, :48], parts["test"][:, -1]))
+            """,
+            "slices from both ends, and parts by their names in a dictionary, are different rows",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:

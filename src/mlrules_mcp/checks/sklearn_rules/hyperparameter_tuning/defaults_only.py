@@ -89,6 +89,16 @@ class DefaultsOnly(Check[ast.Call]):
                 tree.set_params(max_depth=depth)
             """
         ),
+        Good(
+            """
+            from sklearn.tree import DecisionTreeClassifier
+
+            whole = DecisionTreeClassifier(random_state=0)
+            for alpha in whole.cost_complexity_pruning_path(X_train, y_train).ccp_alphas:
+                print(alpha, DecisionTreeClassifier(ccp_alpha=alpha, random_state=0).fit(X_train, y_train).get_depth())
+            """,
+            "the whole tree is what the pruning starts from",
+        ),
     )
 
     def check(self, node: ast.Call, module: Module) -> Iterator[Finding]:
@@ -120,7 +130,7 @@ def _tuned(module: Module) -> frozenset[str]:
     for learner in learners:
         if learner.trade is not None and learner.trade.kind in ("search", "predictor", "transformer"):
             names.update(_names(learner.members))
-    if module.calls("set_params"):
+    if module.calls("set_params", "cost_complexity_pruning_path"):
         names.update(map(_name, learners))
     return frozenset(names)
 

@@ -10,6 +10,9 @@ from mlrules_mcp.findings import Finding, SetArgument, Span
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument, passes_unseen_arguments
 
+# In a loop, one fixed state for these would draw the same rows at every turn.
+_DRAWS = frozenset({"shuffle", "resample", "train_test_split"})
+
 
 class RandomStateMissing(Check[ast.Call]):
     """A split, a model or data made up by chance, without a `random_state`.
@@ -121,6 +124,19 @@ class RandomStateMissing(Check[ast.Call]):
         ),
         Good(
             """
+            import numpy as np
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.utils import resample, shuffle
+
+            model = LogisticRegression(solver="liblinear")
+            means = [np.mean(resample(scores)) for _ in range(1000)]
+            for epoch in range(10):
+                X, y = shuffle(X, y)
+            """,
+            "one fixed state would draw the same sample at every turn; liblinear comes to one optimum",
+        ),
+        Good(
+            """
             import pytest
             from sklearn.datasets import make_blobs
 
@@ -136,7 +152,7 @@ class RandomStateMissing(Check[ast.Call]):
             return
         state = argument(node, "random_state")
         given = state is not None and not (isinstance(state, ast.Constant) and state.value is None)
-        if given or module.fact(_is_seeded):
+        if given or module.fact(_is_seeded) or (name in _DRAWS and _is_repeated(module, node)):
             return
         yield self.finding(
             module,
@@ -145,6 +161,12 @@ class RandomStateMissing(Check[ast.Call]):
             "`random_state=42`.",
             fix=suggested("Pass a random_state", SetArgument(Span.of(node), "random_state", "42")),
         )
+
+
+def _is_repeated(module: Module, call: ast.Call) -> bool:
+    return bool(module.enclosing_loops(call)) or any(
+        isinstance(each, ast.ListComp | ast.GeneratorExp) for each in module.ancestors(call)
+    )
 
 
 def _is_random(call: ast.Call, name: str) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._leakage import data_flow
@@ -10,6 +11,8 @@ from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.data_flow.values import Learner
 from mlrules_mcp.source.tree import LOOPS
+
+_PLOT = re.compile(r"ax(e?s|is)?$|plot$", re.IGNORECASE)
 
 
 class SearchByHand(Check[ast.Module]):
@@ -82,7 +85,11 @@ class SearchByHand(Check[ast.Module]):
             for name in ["a", "b"]:
                 for C in [1, 10]:
                     print(name, SVC(C=C).fit(X_train, y_train).score(X_val, y_val))
-            """
+            for gamma, row_axes in zip([0.1, 1], axes):
+                for C, ax in zip([1, 10], row_axes):
+                    ax.set_title(SVC(C=C, gamma=gamma).fit(X_train, y_train).score(X_val, y_val))
+            """,
+            "one setting, or a plot for each",
         ),
     )
 
@@ -107,7 +114,11 @@ class SearchByHand(Check[ast.Module]):
 def _outermost(module: Module, learner: Learner) -> ast.For | None:
     """The outermost of the loops that together vary several settings of a model."""
     loops = sorted((loop for loop in learner.loops if isinstance(loop, ast.For)), key=lambda loop: loop.lineno)
-    if not loops or (learner.trade is not None and learner.trade.kind in ("search", "network")):
+    if (
+        not loops
+        or any(_goes_over_plots(loop) for loop in loops)
+        or (learner.trade is not None and learner.trade.kind in ("search", "network"))
+    ):
         return None
     nested = [
         loop
@@ -115,6 +126,11 @@ def _outermost(module: Module, learner: Learner) -> ast.For | None:
         if any(outer in loops for outer in module.ancestors(loop) if isinstance(outer, LOOPS))
     ]
     return loops[0] if nested or _is_product(loops[0]) else None
+
+
+def _goes_over_plots(loop: ast.For) -> bool:
+    """Whether a loop draws each setting into a plot of its own, to be looked at."""
+    return any(isinstance(name, ast.Name) and _PLOT.search(name.id) for name in ast.walk(loop.target))
 
 
 def _is_product(loop: ast.For) -> bool:

@@ -124,6 +124,22 @@ class TransformerRefittedForPrediction(Check[ast.Module]):
             groups = KMeans(3).fit_predict(StandardScaler().fit_transform(new))
             """
         ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.preprocessing import StandardScaler
+
+            old, new, query = pd.read_csv("old.csv"), pd.read_csv("new.csv"), pd.read_csv("query.csv")
+            scaler = StandardScaler()
+            model = Ridge().fit(scaler.fit_transform(old[["size"]]), old["price"])
+            if len(new) > 1000:
+                scaler = StandardScaler()
+                model = Ridge().fit(scaler.fit_transform(new[["size"]]), new["price"])
+            print(model.predict(scaler.transform(query[["size"]])))
+            """,
+            "the scaler never saw what is predicted",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
