@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._programs import is_example_path, is_started, is_test_path
 from mlrules_mcp.checks._sklearn import SKLEARN
 from mlrules_mcp.checks.check import TORCH, Bad, Check, Good
+from mlrules_mcp.checks.tracking_rules.reproducible_experiments._seeds import mentions_seeds
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
@@ -19,14 +20,17 @@ _DRAWS = frozenset(
 _SEEDING = pattern(
     r"(?i:seed|reproduc|determinis|random_state|worker|setup|set_up|init_env|(^|_)main|test|demo|example)"
 )
+# Methods that a loader's workers run, whose generators PyTorch seeds.
+_IN_WORKERS = frozenset({"__getitem__", "__call__", "__iter__", "forward", "transform", "augment", "collate_fn"})
 
 
 class GlobalNumpyRandom(Check[ast.Module]):
-    """A function for others to call that seeds NumPy's global generator.
+    """A function for others to call that seeds NumPy's global generator, or orders data by it.
 
     ## What it does
-    Points at functions and methods of modules that others import which call `np.random.seed`. Where such a module draws
-    from the global generator too, those places are listed as well. Always advice, one for a module.
+    Points at functions and methods of modules that others import which call `np.random.seed`, with what they draw then.
+    In modules without any seed it points at `np.random.shuffle` and `np.random.permutation`. Always advice, one for a
+    module.
 
     ## Why it matters
     There is one global generator for the whole process. A function that seeds it makes everything else that draws from
@@ -71,6 +75,30 @@ class GlobalNumpyRandom(Check[ast.Module]):
                     return self
             """,
             advice=True,
+        ),
+        Bad(
+            """
+            import numpy as np
+            import torch
+
+            class Data:
+                def split(self, share):
+                    order = «np.random.permutation(len(self.items))»
+                    return order[: int(share * len(order))]
+            """,
+            advice=True,
+        ),
+        Good(
+            """
+            import numpy as np
+            import torch
+
+            def sample(probabilities):
+                return np.random.choice(len(probabilities), p=probabilities)
+
+            np.random.shuffle(items)
+            """,
+            "one draw, and a program",
         ),
         Good(
             """
@@ -133,27 +161,30 @@ class GlobalNumpyRandom(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "random.seed" not in module.source.code or module.source.notebook is not None:
+        if "random." not in module.source.code or module.source.notebook is not None:
             return
         if is_test_path(module) or is_example_path(module):
             return
         seeds = [call for call in module.calls("seed") if _is_aside(module, call)]
         if seeds:
             functions = {module.enclosing_function(call) for call in seeds}
-            draws = [
-                call
-                for call in module.calls(*_DRAWS)
-                if module.enclosing_function(call) in functions and _is_numpy(module, call)
-            ]
-            first, *others = [*seeds, *draws]
-            yield self.finding(
+            draws = [call for call in module.calls(*_DRAWS) if module.enclosing_function(call) in functions]
+            yield self._found(
                 module,
-                first,
+                [*seeds, *(call for call in draws if _is_numpy(module, call))],
                 "Seeding NumPy's global generator makes everything else in the process that draws from it start over. "
                 "Make a generator, `rng = np.random.default_rng(seed)`, and draw from that.",
-                advice=True,
-                also_at=others,
             )
+        elif orders := [call for call in module.calls("shuffle", "permutation") if _orders_for_others(module, call)]:
+            yield self._found(
+                module,
+                orders,
+                "This order comes from NumPy's global generator, so it hangs on whatever drew from that before, and "
+                "callers can't fix it alone. Take a generator, `rng`, as an argument and draw from that.",
+            )
+
+    def _found(self, module: Module, places: list[ast.Call], message: str) -> Finding:
+        return self.finding(module, places[0], message, advice=True, also_at=places[1:])
 
 
 def _is_aside(module: Module, call: ast.Call) -> bool:
@@ -170,3 +201,11 @@ def _is_aside(module: Module, call: ast.Call) -> bool:
 
 def _is_numpy(module: Module, call: ast.Call) -> bool:
     return (module.qualified_name(call.func) or "").startswith("numpy.random.")
+
+
+def _orders_for_others(module: Module, call: ast.Call) -> bool:
+    """Whether a call brings data into a random order in a function that other files call, in a module without seeds."""
+    function = module.enclosing_function(call)
+    if function is None or function.name in _IN_WORKERS or not _is_numpy(module, call):
+        return False
+    return not is_started(module, call) and not mentions_seeds(module)
