@@ -11,6 +11,7 @@ from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import FUNCTIONS, Function
+from mlrules_mcp.source.values import MODULE, is_library_subclass
 
 _DRAWS = frozenset(
     "shuffle permutation choice rand randn randint random random_sample uniform normal standard_normal binomial beta "
@@ -39,7 +40,7 @@ class GlobalNumpyRandom(Check[ast.Module]):
 
     ## Do not flag
     What runs when the file is started (the program's own seed), functions that seed PyTorch as well or are called like
-    a helper for seeding, set-up code, workers of loaders, examples and tests.
+    a helper for seeding, set-up code, the methods of datasets and models, examples and tests.
 
     ## Fix safety
     No fix: the generator has to be passed on to where it is used.
@@ -152,9 +153,14 @@ class GlobalNumpyRandom(Check[ast.Module]):
             import numpy as np
             import torch
 
-            class Noise:
-                def __call__(self, image):
-                    return image + np.random.normal(size=image.shape)
+            class Boxes(torch.utils.data.Dataset):
+                def _augmented(self, boxes):
+                    np.random.shuffle(boxes)
+                    return boxes
+
+            class Mixed:
+                def __call__(self, images):
+                    return images[np.random.permutation(len(images))]
             """,
             "PyTorch seeds the workers that run it",
         ),
@@ -207,5 +213,9 @@ def _orders_for_others(module: Module, call: ast.Call) -> bool:
     """Whether a call brings data into a random order in a function that other files call, in a module without seeds."""
     function = module.enclosing_function(call)
     if function is None or function.name in _IN_WORKERS or not _is_numpy(module, call):
+        return False
+    cls = module.enclosing_class(call)
+    bases = module.base_names(cls) if cls is not None else ()
+    if any(is_library_subclass(base, MODULE) or base.endswith("Dataset") for base in bases):
         return False
     return not is_started(module, call) and not mentions_seeds(module)
