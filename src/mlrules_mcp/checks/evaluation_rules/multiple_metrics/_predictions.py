@@ -17,9 +17,12 @@ _KEEP = frozenset(
 _MOST_STEPS = 60
 
 
-def decided(module: Module, scores: ast.expr) -> ast.Call | None:
-    """The call of a classifier's `predict` that a value comes from for certain; None where it may be anything else."""
-    found: ast.Call | None = None
+def decided(module: Module, scores: ast.expr) -> ast.expr | None:
+    """Where a value was decided on, if it is classes for certain; None where it may be anything else.
+
+    A call of a classifier's `predict`, a comparison with a threshold or an `argmax`.
+    """
+    found: ast.expr | None = None
     pending, seen = [scores], set[ast.expr]()
     while pending and len(seen) < _MOST_STEPS:
         for origin in map(_bare, module.origins(pending.pop())):
@@ -28,10 +31,10 @@ def decided(module: Module, scores: ast.expr) -> ast.Call | None:
             seen.add(origin)
             if isinstance(origin, ast.Name) and module.origins(origin) != [origin]:
                 pending.append(origin)
-            elif (call := _decided(module, origin)) is None:
+            elif (decision := _decided(module, origin)) is None:
                 return None
             else:
-                found = call
+                found = decision
     return found
 
 
@@ -49,8 +52,18 @@ def _bare(expression: ast.expr) -> ast.expr:
                 return expression
 
 
-def _decided(module: Module, origin: ast.expr) -> ast.Call | None:
+def _decided(module: Module, origin: ast.expr) -> ast.expr | None:
     match origin:
+        case ast.Compare(ops=[ast.Gt() | ast.GtE() | ast.Lt() | ast.LtE()], comparators=[ast.Constant(value=float())]):
+            return origin
+        case ast.BinOp(left=ast.Compare() as compare, op=ast.Mult(), right=ast.Constant(value=1)):
+            return _decided(module, compare)
+        case ast.Call(args=[ast.Compare() as compare, ast.Constant(), ast.Constant()]) if (
+            module.qualified_name(origin.func) == "numpy.where"
+        ):
+            return _decided(module, compare)
+        case ast.Call() if module.qualified_name(origin.func) in ("numpy.argmax", "torch.argmax"):
+            return origin
         case ast.Call(func=ast.Attribute(value=model, attr="predict")):
             return origin if is_classifier(module, model) else None
         case ast.Call(args=[model, *_]) if class_name(module, origin) == "cross_val_predict":

@@ -19,8 +19,8 @@ class AucOfHardPredictions(Check[ast.Call]):
 
     ## What it does
     Finds `roc_auc_score`, `average_precision_score`, `roc_curve`, `precision_recall_curve` and the displays of these
-    whose scores are what a classifier's `predict` returned: followed through variables, pipelines, searches and loops
-    over models.
+    whose scores are classes: what a classifier's `predict` returned, a comparison with a threshold (`p > 0.5`), an
+    `argmax`; followed through variables, pipelines, searches and loops over models.
 
     ## Why it matters
     These metrics measure how well scores order the samples, over all thresholds. Of decided classes there is one
@@ -85,6 +85,16 @@ class AucOfHardPredictions(Check[ast.Call]):
                 model.fit(X_train, y_train)
                 y_pred = model.predict(X_test)
                 print(name, roc_auc_score(y_true=y_test, y_score=«y_pred»))
+            """
+        ),
+        Bad(
+            """
+            import numpy as np
+            from sklearn.metrics import average_precision_score, roc_auc_score
+
+            predicted = (network.predict(X_test) > 0.5).astype(int)
+            print(roc_auc_score(y_test, «predicted.ravel()»))
+            print(average_precision_score(y_test, ‹np.where(network.predict(X_test) >= 0.3, 1, 0)›))
             """
         ),
         Good(
@@ -152,11 +162,11 @@ class AucOfHardPredictions(Check[ast.Call]):
         if not name.startswith("sklearn.metrics.") or "ConfusionMatrix" in name or is_test(module):
             return
         scores = next((value for name in _SCORES if (value := argument(node, name)) is not None), argument(node, "", 1))
-        if scores is not None and (call := decided(module, scores)) is not None:
+        if scores is not None and (decision := decided(module, scores)) is not None:
             yield self.finding(
                 module,
                 scores,
-                "`predict` gives classes, so this measures one threshold and not how well the model ranks. Pass "
-                "`predict_proba(...)[:, 1]`, or `decision_function(...)`.",
-                related=[] if call is scores else [(call, "the predicted classes")],
+                "These are decided classes, so this measures one threshold and not how well the model ranks. Pass the "
+                "scores themselves: `predict_proba(...)[:, 1]`, or `decision_function(...)`.",
+                related=[] if decision is scores else [(decision, "where the classes are decided")],
             )

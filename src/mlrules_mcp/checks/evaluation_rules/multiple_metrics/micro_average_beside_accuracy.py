@@ -144,7 +144,8 @@ def _is_micro(module: Module, call: ast.Call) -> bool:
 
 
 def _is_one_class(module: Module, predicted: ast.expr) -> bool:
-    if decided(module, predicted) is not None:
+    # What is compared with a threshold may be several labels.
+    if isinstance(decided(module, predicted), ast.Call):
         return True
     origins = [origin for origin in module.origins(predicted) if isinstance(origin, ast.Call)]
     return bool(origins) and all(module.called_name(origin) == "argmax" for origin in origins)
