@@ -21,7 +21,13 @@ def module_of(code: str, path: str = "train.py") -> Module:
 
 
 def names_started(code: str) -> dict[str, int]:
-    return {function.name: depth for function, depth in started(module_of(code)).items() if function is not None}
+    module = module_of(code)
+    classes = {function: module.enclosing_class(function) for function in module.functions}
+    return {
+        f"{cls.name}.{function.name}" if (cls := classes[function]) else function.name: depth
+        for function, depth in started(module).items()
+        if function is not None
+    }
 
 
 def test_functions_are_started_through_others_and_know_how_far_they_are() -> None:
@@ -58,7 +64,12 @@ def test_methods_are_started_where_an_object_of_their_class_is_used() -> None:
         trainer = Trainer()
         trainer.train()
     """
-    assert names_started(code) == {"__init__": 1, "train": 1, "epoch": 2, "save": 2}
+    assert names_started(code) == {"Trainer.__init__": 1, "Trainer.train": 1, "Trainer.epoch": 2, "Base.save": 2}
+
+
+def test_making_an_object_starts_what_its_class_inherits_for_that() -> None:
+    code = "class Base:\n    def __init__(self): pass\nclass Trainer(Base): pass\nTrainer()"
+    assert names_started(code) == {"Base.__init__": 1}
 
 
 def test_a_common_method_of_something_else_starts_nothing() -> None:
