@@ -72,6 +72,11 @@ def test_making_an_object_starts_what_its_class_inherits_for_that() -> None:
     assert names_started(code) == {"Base.__init__": 1}
 
 
+def test_a_class_that_is_only_inherited_from_or_an_annotation_starts_nothing() -> None:
+    code = "class Base:\n    def __init__(self): pass\nclass Trainer(Base): pass\ndef f(x: Base): pass"
+    assert names_started(code) == {}
+
+
 def test_a_common_method_of_something_else_starts_nothing() -> None:
     assert names_started("class Trainer:\n    def train(self): pass\nmodel.train()\nTrainer") == {}
 

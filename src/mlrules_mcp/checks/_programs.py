@@ -71,7 +71,9 @@ class _Used:
         self._names: dict[Function | None, list[ast.expr]] = {}
         known = {*self._methods, *self._functions, *(cls.name for cls in module.nodes(ast.ClassDef))}
         for name in module.nodes(ast.Name):
-            if name.id in known and isinstance(name.ctx, ast.Load):
+            # A base class or an annotation is named, not used.
+            is_used = isinstance(name.ctx, ast.Load) and not isinstance(module.parent(name), ast.ClassDef | ast.arg)
+            if name.id in known and is_used:
                 self._names.setdefault(module.enclosing_function(name), []).append(name)
         for attribute in module.nodes(ast.Attribute):
             if attribute.attr in self._methods and isinstance(attribute.ctx, ast.Load):
