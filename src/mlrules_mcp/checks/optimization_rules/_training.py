@@ -34,13 +34,24 @@ def is_entry_script(module: Module) -> bool:
 
 def uses_cuda(module: Module) -> bool:
     """Whether something is moved to CUDA: `.cuda()`, or a device that is named."""
-    moved = any(isinstance(call.func, ast.Attribute) for call in module.calls("cuda"))
-    return moved or any(is_cuda_string(each) for each in module.nodes(ast.Constant))
+    return module.fact(_uses_cuda)
+
+
+def _uses_cuda(module: Module) -> bool:
+    if any(isinstance(call.func, ast.Attribute) for call in module.calls("cuda")):
+        return True
+    named = '"cuda' in module.source.code or "'cuda" in module.source.code
+    return named and any(is_cuda_string(each) for each in module.nodes(ast.Constant))
+
+
+def may_run_large_model(module: Module) -> bool:
+    """Whether a file trains and imports a library of large models: a quick question before `large_model_runs`."""
+    return bool(module.imported_packages & _LARGE_PACKAGES and module.step_regions)
 
 
 def large_model_runs(module: Module) -> Iterator[ast.Call]:
     """The calls in a training loop that run a large model of a library with gradients."""
-    if not module.imported_packages & _LARGE_PACKAGES:
+    if not may_run_large_model(module):
         return
     for call in module.nodes(ast.Call):
         if not isinstance(call.func, ast.Name | ast.Attribute) or module.step_region(call) is None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._callers import origins_through_calls
-from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 from mlrules_mcp.source.tree import Function
@@ -55,12 +53,12 @@ _READERS = frozenset(
     }
 )
 _READER_NAMES = tuple({name.rpartition(".")[2] for name in _READERS})
-_CELL = pattern(r"^# ?(%%|In\[)", re.MULTILINE)
+_CELLS = ("\n# %%", "\n#%%", "\n# In[", "\n# In [")
 
 
 def is_notebook(module: Module) -> bool:
     """Whether a module is a notebook, or a script with the marks of one."""
-    return module.source.notebook is not None or bool(_CELL.search(module.source.code))
+    return module.source.notebook is not None or any(mark in module.source.code for mark in _CELLS)
 
 
 def loaders(module: Module) -> list[ast.Call]:
@@ -150,4 +148,13 @@ def peeks(module: Module, use: ast.expr) -> bool:
             parent = module.parent(parent)
             if isinstance(parent, ast.Call):
                 return isinstance(parent.func, ast.Name) and parent.func.id == "next"
-    return isinstance(parent, ast.For) and isinstance(parent.body[-1], ast.Break)
+    if not isinstance(parent, ast.For):
+        return False
+    return isinstance(parent.body[-1], ast.Break) or all(map(_only_shows, parent.body))
+
+
+def _only_shows(statement: ast.stmt) -> bool:
+    match statement:
+        case ast.Pass() | ast.Expr(value=ast.Call(func=ast.Name(id="print"))):
+            return True
+    return False

@@ -208,15 +208,14 @@ class IoHeavyGetitem(Check[ast.ClassDef]):
     )
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
-        if not node.bases or not _is_data_set(module, node) or is_test_or_benchmark(module):
-            return
         getitem = next((method for method in module.methods(node) if method.name == "__getitem__"), None)
-        if getitem is None:
+        if getitem is None or not node.bases or not _is_data_set(module, node) or is_test_or_benchmark(module):
             return
+        calls = module.calls(*_NAMES)
         for function in item_functions(module, getitem):
             if _is_cached(function):
                 continue
-            for call in module.calls(*_NAMES):
+            for call in calls:
                 name = module.qualified_name(call.func)
                 if name in _KINDS and module.enclosing_function(call) is function and _is_repeated(module, call, name):
                     yield self.finding(module, call, _WHOLE if name in _READ else _ANEW)

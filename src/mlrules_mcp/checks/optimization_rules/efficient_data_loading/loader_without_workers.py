@@ -189,13 +189,19 @@ class LoaderWithoutWorkers(Check[ast.Module]):
             for images, _ in shown:
                 plot(images)
                 break
+            for images, _ in DataLoader(FakeData()):
+                print(images.shape)
+            every = DataLoader(CIFAR10("data", transform=transform), batch_size=16)
+            for images, labels in every:
+                print(images.shape, labels.shape)
             """,
-            why="made-up data, and a loader for one picture",
+            why="made-up data, and loaders that are only shown",
         ),
         Good(
             """
             # %% [markdown]
             # # Data
+
             # %%
             from torch.utils.data import DataLoader
             from torchvision.datasets import CIFAR10

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks._callers import origins_through_calls
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
-from mlrules_mcp.checks.optimization_rules._training import is_entry_script, large_model_runs, uses_cuda
+from mlrules_mcp.checks.optimization_rules._training import (
+    is_entry_script,
+    large_model_runs,
+    may_run_large_model,
+    uses_cuda,
+)
 from mlrules_mcp.checks.optimization_rules.efficient_data_loading._loaders import loaders
 from mlrules_mcp.findings import Finding, SetArgument, Span
 from mlrules_mcp.source import Module
@@ -190,7 +195,7 @@ class PinMemoryMissing(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "DataLoader" not in module.source.code or "num_workers" not in module.source.code:
+        if "num_workers" not in module.source.code or not may_run_large_model(module):
             return
         unpinned = dict.fromkeys(loader for loader in loaders(module) if _has_workers_and_pins_nothing(loader))
         if not unpinned or not uses_cuda(module) or not is_entry_script(module):

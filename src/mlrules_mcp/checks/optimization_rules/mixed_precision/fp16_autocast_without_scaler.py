@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._devices import is_test_or_benchmark, torch_name
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.optimization_rules.mixed_precision._autocast import Autocast, autocast_regions, precision
 from mlrules_mcp.findings import Finding, Fix, SetArgument, Span
-from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.gradients import last_name
@@ -16,9 +14,8 @@ from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 # What scales the loss on its own.
 _SCALING_PACKAGES = frozenset({"accelerate", "deepspeed", "apex", "fairscale", "colossalai"})
-_SCALING = pattern(
-    r"(?<!standard)(?<!minmax)(?<!robust)(?<!maxabs)_?scaler|loss_?scal|scaled?_?loss|\.scale\(", re.IGNORECASE
-)
+_OTHER_SCALERS = ("standardscaler", "minmaxscaler", "robustscaler", "maxabsscaler")
+_SCALING = ("scaler", "loss_scal", "lossscal", "scale_loss", "scaled_loss", "scaledloss", ".scale(")
 
 
 class Fp16AutocastWithoutScaler(Check[ast.Module]):
@@ -175,7 +172,7 @@ class Fp16AutocastWithoutScaler(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         code = module.source.code
-        if "autocast" not in code or _SCALING.search(code):
+        if "autocast" not in code or _scales(code.lower()):
             return
         if module.imported_packages & _SCALING_PACKAGES or is_test_or_benchmark(module):
             return
@@ -188,6 +185,13 @@ class Fp16AutocastWithoutScaler(Check[ast.Module]):
                     "stop learning. Backpropagate through a `torch.amp.GradScaler`, or use `dtype=torch.bfloat16`.",
                     fix=_in_bfloat16(module, autocast.call),
                 )
+
+
+def _scales(code: str) -> bool:
+    """Whether code in lower case mentions a scaler of losses."""
+    for other in _OTHER_SCALERS:
+        code = code.replace(other, "")
+    return any(word in code for word in _SCALING)
 
 
 def _is_trained_on(module: Module, autocast: Autocast) -> bool:

@@ -15,6 +15,7 @@ from mlrules_mcp.checks.optimization_rules.mixed_precision._autocast import (
 from mlrules_mcp.findings import Edit, Finding, Fix, InsertAfter, RemoveStatement, Replace, Span
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
+from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.names import argument
 
@@ -264,7 +265,7 @@ class LossComputedInHalf(Check[ast.Module]):
             yield from self._converted(module)
 
     def _under_autocast(self, module: Module) -> Iterator[Finding]:
-        for call in module.nodes(ast.Call):
+        for call in _calls_near(module, autocast_regions(module)):
             loss = _loss(module, call)
             if loss is None:
                 continue
@@ -277,12 +278,22 @@ class LossComputedInHalf(Check[ast.Module]):
                 yield self.finding(module, call, _OUTSIDE, fix=_fixed(module, call, ran))
 
     def _converted(self, module: Module) -> Iterator[Finding]:
-        for call in module.nodes(ast.Call):
-            output = _converted_to_half(module, call.args[0]) if call.args else None
+        for conversion in module.calls("half", "bfloat16", "to", "type"):
+            call = module.parent(conversion)
+            if not isinstance(call, ast.Call) or conversion not in call.args[:1]:
+                continue
+            output = _converted_to_half(module, conversion)
             if output is None or not _loss(module, call) or module.step_region(call) is None:
                 continue
             if not module.under_no_grad(call):
                 yield self.finding(module, call, _CONVERTED.format(output=module.text(output)))
+
+
+def _calls_near(module: Module, regions: list[Autocast]) -> list[ast.Call]:
+    """The calls in the functions, or at the top of the module, that a region with autocast on stands in."""
+    around = dict.fromkeys(module.enclosing_function(each.region.body[0]) or module.tree for each in regions)
+    found = {each: None for scope in around for each in module.walk(scope) if isinstance(each, ast.Call)}
+    return sorted(found, key=start)
 
 
 def _loss(module: Module, call: ast.Call) -> str | None:

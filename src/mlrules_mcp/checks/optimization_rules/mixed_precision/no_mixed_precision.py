@@ -5,7 +5,12 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.optimization_rules._training import is_entry_script, large_model_runs, uses_cuda
+from mlrules_mcp.checks.optimization_rules._training import (
+    is_entry_script,
+    large_model_runs,
+    may_run_large_model,
+    uses_cuda,
+)
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
@@ -166,7 +171,7 @@ class NoMixedPrecision(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if not module.step_regions or _REDUCED.search(module.source.code) or not uses_cuda(module):
+        if not may_run_large_model(module) or not uses_cuda(module) or _REDUCED.search(module.source.code):
             return
         run = next(large_model_runs(module), None) if is_entry_script(module) else None
         if run is not None:

@@ -5,7 +5,12 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.optimization_rules._training import is_entry_script, large_model_runs, uses_cuda
+from mlrules_mcp.checks.optimization_rules._training import (
+    is_entry_script,
+    large_model_runs,
+    may_run_large_model,
+    uses_cuda,
+)
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
@@ -117,8 +122,10 @@ class NoCompile(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
+        if not may_run_large_model(module) or not uses_cuda(module):
+            return
         code = module.source.code
-        if not _TUNED.search(code) or _COMPILES.search(code) or not module.step_regions or not uses_cuda(module):
+        if not _TUNED.search(code) or _COMPILES.search(code):
             return
         if not is_entry_script(module) or not module.may_run_on("torch", "2.0"):
             return

@@ -4,9 +4,10 @@ import ast
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from mlrules_mcp.checks._devices import is_cuda_string, torch_name
+from mlrules_mcp.checks._devices import torch_name
 from mlrules_mcp.checks._models import runs_model
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
+from mlrules_mcp.checks.optimization_rules._training import uses_cuda
 from mlrules_mcp.findings import Edit, Finding, Fix, InsertBefore, Span
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
@@ -272,7 +273,7 @@ class TimingWithoutSynchronize(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         code = module.source.code
-        if "cuda" not in code or "time" not in code or not module.calls(*_CLOCK_NAMES) or not _uses_cuda(module):
+        if "cuda" not in code or "time" not in code or not uses_cuda(module):
             return
         for end in module.calls(*_CLOCK_NAMES):
             timing = _timing(module, end)
@@ -285,12 +286,6 @@ class TimingWithoutSynchronize(Check[ast.Module]):
                     fix=_synchronized(module, timing),
                     related=[(timing.run, "this only queues the work")],
                 )
-
-
-def _uses_cuda(module: Module) -> bool:
-    """Whether something is moved to CUDA."""
-    moved = any(isinstance(call.func, ast.Attribute) for call in module.calls("cuda"))
-    return moved or any(is_cuda_string(each) for each in module.nodes(ast.Constant))
 
 
 def _is_clock(module: Module, node: ast.AST) -> bool:
