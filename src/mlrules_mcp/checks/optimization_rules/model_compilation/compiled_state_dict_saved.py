@@ -3,6 +3,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from mlrules_mcp.checks._callers import origins_through_calls
 from mlrules_mcp.checks.check import Bad, Check, Good, suggested
 from mlrules_mcp.checks.optimization_rules.model_compilation._compiled import compilation
 from mlrules_mcp.findings import Finding, Replace, Span
@@ -133,6 +134,38 @@ class CompiledStateDictSaved(Check[ast.Call]):
             save(wrapped, "model.pt")
             """,
         ),
+        Bad(
+            """
+            import torch
+
+            class Trainer:
+                def __init__(self, model, compile):
+                    self.model = model
+                    if compile:
+                        self.model = torch.compile(self.model)
+
+                def checkpoint(self):
+                    checkpoint = {}
+                    checkpoint["model"] = «self.model.state_dict()»
+                    checkpoint["optimizer"] = self.optimizer.state_dict()
+                    torch.save(checkpoint, "last.pt")
+            """,
+            suggested_fix="""
+            import torch
+
+            class Trainer:
+                def __init__(self, model, compile):
+                    self.model = model
+                    if compile:
+                        self.model = torch.compile(self.model)
+
+                def checkpoint(self):
+                    checkpoint = {}
+                    checkpoint["model"] = getattr(self.model, "_orig_mod", self.model).state_dict()
+                    checkpoint["optimizer"] = self.optimizer.state_dict()
+                    torch.save(checkpoint, "last.pt")
+            """,
+        ),
         Good(
             """
             import copy
@@ -203,8 +236,8 @@ class CompiledStateDictSaved(Check[ast.Call]):
 
 
 def _parts(module: Module, saved: ast.expr) -> Iterator[ast.expr]:
-    """The expressions that are saved, with the values of dictionaries."""
-    for origin in module.origins(saved):
+    """The expressions that are saved, with the values of dictionaries, also those that are put into one by key."""
+    for origin in origins_through_calls(module, saved):
         match origin:
             case ast.Dict(values=values):
                 yield from values
@@ -212,3 +245,10 @@ def _parts(module: Module, saved: ast.expr) -> Iterator[ast.expr]:
                 yield from (keyword.value for keyword in keywords)
             case _:
                 yield origin
+    if isinstance(saved, ast.Name):
+        function = module.enclosing_function(saved)
+        for assignment in module.nodes(ast.Assign):
+            match assignment.targets:
+                case [ast.Subscript(value=ast.Name(id=name))] if name == saved.id:
+                    if module.enclosing_function(assignment) is function:
+                        yield assignment.value
