@@ -39,6 +39,8 @@ def test_every_node_but_the_module_has_its_parent() -> None:
         match p:
             case Q(r=s, t=u) | {"v": w, **x}:
                 global y
+            case True | None | [1, "z", False, *_]:
+                pass
         """
     )
     assert set(module.walk(module.tree, into_functions=True)) == {module.tree, *_below(module.tree)}

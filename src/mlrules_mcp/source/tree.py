@@ -36,6 +36,7 @@ _NO_CHILDREN = (
     ast.cmpop,
     ast.Name,
     ast.Constant,
+    ast.MatchSingleton,
     ast.alias,
     ast.Global,
     ast.Nonlocal,
