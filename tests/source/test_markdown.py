@@ -98,6 +98,7 @@ def test_what_does_not_say_so_is_left_alone(info: str) -> None:
         ("> ```python\n> x = 1\nnot in it\n", "x = 1"),
         ("```python\n    x = 1\n    y = 2\n```", "x = 1\ny = 2"),
         ("```python\n\tx = 1\n```", "x = 1"),
+        ("```python\nif x:\n\ty = 1\n  # z\n```", "if x:\n\ty = 1\n  # z"),
         ("   ```python\nx = 1\n   ```", "x = 1"),
         ("```{code-cell} ipython3\n:tags: [hide]\n\nx = 1\n```", "#%0\n\nx = 1"),
         ("```{code-cell}\n---\ntags: [hide]\n---\nx = 1\n```", "#%0\n#%1\n#%2\nx = 1"),
@@ -108,6 +109,11 @@ def test_what_does_not_say_so_is_left_alone(info: str) -> None:
 def test_blocks_end_and_are_indented_as_markdown_has_it(text: str, expected: str | None) -> None:
     ((_, code),) = blocks(text)
     assert code == (expected or "x = [\n    1]\nx\n#%3\n#%4\nif x:\n    y = 2\n")
+
+
+def test_deep_quotes_that_end_take_no_time() -> None:
+    text = f"{'> ' * 50}```python\n{'> ' * 50}x = 1\n{'> ' * 49}y = 2\n"
+    assert blocks(text) == [(2, "x = 1")]
 
 
 def test_inline_code_is_no_fence() -> None:

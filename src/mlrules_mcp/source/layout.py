@@ -244,7 +244,7 @@ def _aligned(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[range, ra
     tail = sum(1 for _ in takewhile(lambda pair: pair[1][0] == pair[1][1], zip(range(most), pairs, strict=False)))
     for index in range(head):
         yield range(index, index + 1), range(index, index + 1)
-    matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail], autojunk=False)
+    matcher = SequenceMatcher(None, old[head : len(old) - tail], new[head : len(new) - tail])
     for kind, start, end, new_start, new_end in matcher.get_opcodes():
         if kind == "equal":
             for offset in range(end - start):

@@ -105,7 +105,7 @@ def _running_order(statements: Sequence[ast.stmt]) -> list[int]:
     """The indices of statements as they run: each cell behind those it reads from, all else as it stands."""
     cells = {index: Cell.of(statement) for index, statement in enumerate(statements) if is_cell(statement)}
     givers = {name: index for index, cell in cells.items() for name in cell.given}
-    order: list[int] = []
+    order: dict[int, None] = {}
     begun: set[int] = set()
     for index in range(len(statements)):
         waiting = [index]
@@ -118,7 +118,5 @@ def _running_order(statements: Sequence[ast.stmt]) -> list[int]:
                 before = [givers[name] for name in taken if name in givers and givers[name] not in begun]
                 waiting += reversed(before)
             if not before:
-                waiting.pop()
-                if current not in order:
-                    order.append(current)
-    return order
+                order.setdefault(waiting.pop())
+    return list(order)

@@ -99,7 +99,8 @@ def _blocks(lines: Sequence[tuple[str, str]]) -> Iterator[_Block]:
         if match is None or (match["fence"][0] == "`" and "`" in match["info"]):
             continue
         start = index
-        quote = re.compile(rf"(?:[ \t]*>[ \t]?){{{match['before'].count('>')}}}")
+        depth = match["before"].count(">")
+        quote = re.compile(rf"(?:[ \t]*>){{{depth}}}[ \t]?" if depth else "")
         end = re.compile(rf"[ \t>]*{match['fence'][0]}{{{len(match['fence'])},}}[ \t]*$")
         while index < len(lines) and not end.match(lines[index][0]):
             if not quote.match(lines[index][0]):
