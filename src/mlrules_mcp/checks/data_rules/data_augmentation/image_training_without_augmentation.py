@@ -61,6 +61,7 @@ class ImageTrainingWithoutAugmentation(Check[ast.Module]):
     """
 
     packages = IMAGES
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -40,6 +40,7 @@ class SchedulerNeverStepped(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/optim.html#how-to-adjust-learning-rate
     """
 
+    speaks_of_absence = True
     examples = (
         Bad(
             """

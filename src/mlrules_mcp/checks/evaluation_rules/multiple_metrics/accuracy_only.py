@@ -55,6 +55,7 @@ class AccuracyOnly(Check[ast.Module]):
     """
 
     packages = SKLEARN
+    speaks_of_absence = True
     examples = (
         Bad(
             """

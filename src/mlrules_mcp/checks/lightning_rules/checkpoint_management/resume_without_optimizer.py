@@ -39,6 +39,7 @@ class ResumeWithoutOptimizer(Check[ast.Call]):
     """
 
     names = frozenset({"save"})
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -39,6 +39,7 @@ class SamplerWithoutSetEpoch(Check[ast.Call]):
     """
 
     names = frozenset({"DistributedSampler"})
+    speaks_of_absence = True
     examples = (
         Bad(
             """

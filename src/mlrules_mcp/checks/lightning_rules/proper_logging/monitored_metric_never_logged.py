@@ -39,6 +39,7 @@ class MonitoredMetricNeverLogged(Check[ast.Module]):
     """
 
     packages = LIGHTNING
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -46,6 +46,7 @@ class NoMixedPrecision(Check[ast.Module]):
     - https://docs.pytorch.org/tutorials/recipes/recipes/amp_recipe.html
     """
 
+    speaks_of_absence = True
     examples = (
         Bad(
             """

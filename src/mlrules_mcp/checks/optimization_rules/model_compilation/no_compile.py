@@ -45,6 +45,7 @@ class NoCompile(Check[ast.Module]):
     - https://docs.pytorch.org/tutorials/intermediate/torch_compile_tutorial.html
     """
 
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -49,6 +49,7 @@ class HyperparametersNotLogged(Check[ast.Module]):
     """
 
     packages = TORCH | SKLEARN | {"keras", "tensorflow", "jax", "flax"}
+    speaks_of_absence = True
     examples = (
         Bad(
             """

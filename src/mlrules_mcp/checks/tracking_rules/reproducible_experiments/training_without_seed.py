@@ -39,6 +39,7 @@ class TrainingWithoutSeed(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/notes/randomness.html
     """
 
+    speaks_of_absence = True
     examples = (
         Bad(
             """

@@ -51,6 +51,7 @@ class ComplexModelWithoutBaseline(Check[ast.Module]):
     """
 
     packages = SKLEARN
+    speaks_of_absence = True
     examples = (
         Bad(
             """
