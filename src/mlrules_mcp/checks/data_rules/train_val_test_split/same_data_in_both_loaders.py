@@ -12,7 +12,8 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.names import argument
 
-_MADE_UP = pattern(r"(?i)random|fake|dummy|synthetic|toy|boring|overfit|mock|debug|zeros")
+_MADE_UP = pattern(r"(?i)random|fake|dummy|synthetic|toy|boring|overfit|mock|debug|zeros|lightly")
+_TRANSFORM = pattern(r"(?i)transform|tfm|aug|preproc")
 _TRANSFORMS = frozenset({"transform", "transforms", "target_transform", "download", "augment"})
 
 
@@ -21,7 +22,7 @@ class SameDataInBothLoaders(Check[ast.Module]):
 
     ## What it does
     Finds loaders for training and for validation or testing that load the same data set: the same variable, the same
-    part of a torchvision data set (`train=True` twice), or one loader given to `trainer.fit` as both.
+    arguments of a data set twice (`train=True`), or one loader given to `trainer.fit` as both.
 
     ## Why it matters
     The score is of what the model has learnt by heart: it goes up while the model gets worse on anything else, and
@@ -74,6 +75,17 @@ class SameDataInBothLoaders(Check[ast.Module]):
         ),
         Bad(
             """
+            import pandas as pd
+            from torch.utils.data import DataLoader
+
+            df = pd.read_csv("reviews.csv")
+            train_set = ReviewDataset(df, tokenizer, transform=augment)
+            val_set = ReviewDataset(df, tokenizer)
+            train_loader, val_loader = DataLoader(train_set, shuffle=True), «DataLoader(val_set)»
+            """
+        ),
+        Bad(
+            """
             import lightning as L
             from torch.utils.data import DataLoader
 
@@ -113,6 +125,21 @@ class SameDataInBothLoaders(Check[ast.Module]):
             augmented = datasets.CIFAR10("data", train=True, transform=augment)
             train_loader = DataLoader(Subset(augmented, train_indices))
             val_loader = DataLoader(Subset(plain, val_indices))
+            """
+        ),
+        Good(
+            """
+            import pandas as pd
+            from torch.utils.data import DataLoader
+
+            df = pd.read_csv("train.csv")
+            train_set = ReviewDataset(df, "train")
+            train_loader = DataLoader(train_set, shuffle=True)
+            val_loader = DataLoader(ReviewDataset(df, "val"))
+            late_train_loader = DataLoader(RoadDataset(roads, train=True))
+            late_test_loader = DataLoader(RoadDataset(roads, test=True))
+            df = pd.read_csv("test.csv")
+            test_loader = DataLoader(ReviewDataset(df, "train"))
             """
         ),
         Good(
@@ -253,16 +280,32 @@ def _is_same_expression(module: Module, first: ast.expr, second: ast.expr) -> bo
 
 
 def _makes_the_same(module: Module, first: ast.Call, second: ast.Call) -> bool:
-    """Whether two calls make the same part of one of torchvision's data sets."""
+    """Whether two calls make the same rows of a data set, whatever they transform them with."""
     name = module.qualified_name(first.func) or ""
-    if not name.startswith("torchvision.datasets.") or name != module.qualified_name(second.func):
+    if ast.unparse(first.func) != ast.unparse(second.func) or _MADE_UP.search(ast.unparse(first.func)):
         return False
-    if name.endswith(("FakeData", "ImageFolder", "DatasetFolder")) and len(first.args) + len(first.keywords) == 0:
+    if not name.startswith("torchvision.datasets.") and "Dataset" not in ast.unparse(first.func):
         return False
-    return _rows(first) == _rows(second)
+    rows, others = _rows(first), _rows(second)
+    return (
+        bool(rows)
+        and [(name, ast.dump(value)) for name, value in rows] == [(name, ast.dump(value)) for name, value in others]
+        and all(_is_still_the_same(module, one, other) for (_, one), (_, other) in zip(rows, others, strict=True))
+    )
 
 
-def _rows(call: ast.Call) -> tuple[list[str], dict[str | None, str]]:
-    """The arguments of a data set that say which rows it has."""
-    keywords = {each.arg: ast.unparse(each.value) for each in call.keywords if each.arg not in _TRANSFORMS}
-    return [ast.unparse(argument) for argument in call.args[:2]], keywords
+def _is_still_the_same(module: Module, first: ast.expr, second: ast.expr) -> bool:
+    """Whether two expressions of one text have one value: no call in them, and no name bound anew in between."""
+    names, others = ([node for node in ast.walk(each) if isinstance(node, ast.Name)] for each in (first, second))
+    if any(isinstance(node, ast.Call) for node in ast.walk(first)):
+        return False
+    return all(module.reaching(name) == module.reaching(other) for name, other in zip(names, others, strict=True))
+
+
+def _rows(call: ast.Call) -> list[tuple[str, ast.expr]]:
+    """The arguments of a data set that say which rows it has, each with its keyword."""
+    given = [("", value) for value in call.args]
+    given += sorted(((each.arg or "", each.value) for each in call.keywords), key=lambda pair: pair[0])
+    return [
+        (name, value) for name, value in given if name not in _TRANSFORMS and not _TRANSFORM.search(ast.unparse(value))
+    ]
