@@ -58,10 +58,17 @@ def test_what_is_longer_or_part_of_a_picture_is_none(what: str) -> None:
 
 
 @pytest.mark.parametrize("line", ["wandb login {}", 'wandb.login(relogin=True, key="{}")', "%env WANDB_API_KEY={}"])
-def test_a_key_without_a_form_of_its_own_is_told_by_what_stands_before_it(line: str) -> None:
+def test_a_key_of_wandb_without_a_form_of_its_own_is_told_by_what_stands_before_it(line: str) -> None:
     key = drawn(HEX, 40)
     assert found(line.format(key)) == [("Weights & Biases API key", key)]
     assert found(f'revision = "{key}"') == []
+
+
+@pytest.mark.parametrize("name", ["aws_secret_access_key", "AWS_SECRET_ACCESS_KEY"])
+def test_the_secret_key_of_aws_is_told_by_its_name(name: str) -> None:
+    key = drawn(LETTERS + DIGITS + "/+", 40)
+    assert found(f'os.environ["{name}"] = "{key}"') == [("AWS secret key", key)]
+    assert found(f'{name} = os.environ["AWS_SECRET"]') == []
 
 
 @pytest.mark.parametrize("before", ["X-Amz-Credential=", "AWSAccessKeyId="])

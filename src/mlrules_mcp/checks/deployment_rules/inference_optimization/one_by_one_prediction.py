@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._sklearn import SKLEARN
@@ -15,7 +16,7 @@ from mlrules_mcp.source.tree import FUNCTIONS
 _GROWS = frozenset({"append", "extend", "add", "insert", "write", "update"})
 _STREAMS = pattern(
     r"VideoCapture|consumer|queue|socket|serial|\benv\b|\benvs\b|gym|episode|while True|webcam|pyaudio|kaggle_env",
-    2,
+    re.IGNORECASE,
 )
 _FEW = 10
 

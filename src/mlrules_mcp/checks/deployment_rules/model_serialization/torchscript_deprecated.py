@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good
@@ -12,7 +13,7 @@ from mlrules_mcp.source.tree import Function
 
 _DEPRECATED = frozenset(f"torch.jit.{name}" for name in ("script", "trace", "trace_module", "save", "load"))
 _NAMES = ("script", "trace", "trace_module", "save", "load", "to_torchscript")
-_ASKS_FOR_IT = pattern(r"jit|script|trace", 2)
+_ASKS_FOR_IT = pattern(r"jit|script|trace", re.IGNORECASE)
 
 
 class TorchscriptDeprecated(Check[ast.Module]):

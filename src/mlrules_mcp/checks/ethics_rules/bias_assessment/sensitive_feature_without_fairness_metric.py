@@ -6,41 +6,40 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks._sklearn import CLASSIFIERS, REGRESSORS, SEARCHES, SKLEARN
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.ethics_rules.data_privacy._personal import words_of
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.gradients import last_name
 
-_SENSITIVE = frozenset(
+_NAMES = frozenset(
     {
         *("sex", "gender", "race", "ethnicity", "ethnic group", "religion", "nationality", "national origin", "caste"),
         *("native country", "disability", "sexual orientation", "skin color", "skin colour"),
     }
 )
-_MENTIONS = pattern(
-    r"""["'](\w+[ _.-])?(sex|gender|race|ethnic\w*|religion|national\w*|caste|native.country|disability|skin.colou?r)"""
-    r"""["'._ -]""",
-    re.IGNORECASE,
-)
+_SENSITIVE = frozenset(name.replace(" ", between) for name in _NAMES for between in " _-")
 # Passengers of 1912, penguins, abalones and races of cars and horses.
 _OTHER_SUBJECT = pattern(
     r"titanic|survived|pclass|sibsp|penguin|abalone|shell.?weight|island|bill_length|horse|lap_?time|circuit|driver_?id",
     re.IGNORECASE,
 )
 _ASSESSES = pattern(
-    r"fairlearn|aif360|responsibleai|themis|fairness|MetricFrame|demographic_parity|equalized_odds|equal_opportunity|disparate|parity|bias_|subgroup",
+    r"fairlearn|aif360|responsibleai|themis|fairness|MetricFrame|demographic_parity|equalized_odds|equal_opportunity|"
+    r"disparate|parity|bias_|subgroup",
     re.IGNORECASE,
 )
+_LONGEST = max(map(len, _SENSITIVE))
 _ENCODES = frozenset(
     "get_dummies fit_transform transform map replace factorize apply ColumnTransformer make_column_transformer astype "
     "where".split()
 )
 _REPLACES = frozenset({"map", "replace", "apply", "astype", "where"})
-_FEATURES = pattern(r"^X$|^X_|feat|col(umn)?s|predictor|categor|cat_|inputs|variables|nominal|(^|_)vars?$", 2)
+_FEATURES = pattern(
+    r"^X$|^X_|feat|col(umn)?s|predictor|categor|cat_|inputs|variables|nominal|(^|_)vars?$", re.IGNORECASE
+)
 _DROPS = frozenset({"drop", "pop"})
-_RESULTS = pattern(r"pred|error|correct|accuracy|score|fpr|tpr|recall|precision|confusion", 2)
+_RESULTS = pattern(r"pred|error|correct|accuracy|score|fpr|tpr|recall|precision|confusion", re.IGNORECASE)
 
 
 class SensitiveFeatureWithoutFairnessMetric(Check[ast.Module]):
@@ -175,13 +174,9 @@ class SensitiveFeatureWithoutFairnessMetric(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         code = module.source.code
-        if not _MENTIONS.search(code) or _OTHER_SUBJECT.search(code) or _ASSESSES.search(code) or is_test(module):
+        named = [text for text in module.nodes(ast.Constant) if _is_sensitive(text.value)]
+        if not named or is_test(module) or _OTHER_SUBJECT.search(code) or _ASSESSES.search(code):
             return
-        named = [
-            text
-            for text in module.nodes(ast.Constant)
-            if isinstance(text.value, str) and words_of(text.value) in _SENSITIVE
-        ]
         excluded = {text.value for text in named if _is_left_out(text, module)}
         used = next((text for text in named if text.value not in excluded and _is_feature(text, module)), None)
         if used is not None and _fits_model(module):
@@ -192,6 +187,10 @@ class SensitiveFeatureWithoutFairnessMetric(Check[ast.Module]):
                 "may hide that it fails one of them. Compute the metrics by group (fairlearn's `MetricFrame`).",
                 advice=True,
             )
+
+
+def _is_sensitive(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST and value.lower() in _SENSITIVE
 
 
 def _fits_model(module: Module) -> bool:

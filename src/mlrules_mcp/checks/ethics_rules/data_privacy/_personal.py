@@ -53,6 +53,8 @@ KINDS = (
     ),
     Kind("passport numbers", pattern(rf"(^| )passport{_NUMBER}$"), pattern(r"(?<!\w)[A-Z]{1,2}\d{6,8}(?!\w)")),
 )
+# What every such column's name has in it, in lower case.
+COLUMN_WORDS = ("mail", "phone", "mobile", "tel", "ssn", "social", "card", "iban", "passport")
 # Domains for documentation (RFC 2606), and those that people make up.
 _SAMPLE_DOMAIN = pattern(
     r"(^|\.)(example|test|invalid|localhost|local)(\.|$)|(^|\.)(e-?mail|mail|domain|foo|bar|company|acme|xyz|abc|\w)\.\w+$",

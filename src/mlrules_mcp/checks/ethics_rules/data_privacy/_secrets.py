@@ -24,7 +24,7 @@ class Format(NamedTuple):
 
     Attributes:
         what: what such a token is, in the words of a message.
-        marker: what every text with one has in it, in lower case.
+        marker: what every text with one has in it.
         expression: finds it; the token itself is the group `token`.
         variable: the environment variable that its library reads it from.
     """
@@ -41,24 +41,30 @@ def _form(body: str) -> re.Pattern[str]:
 
 
 def _beside(words: str, body: str) -> re.Pattern[str]:
-    return pattern(rf"(?i:{words})(?P<token>{body})(?!\w)")
+    return pattern(rf"(?:{words})(?P<token>{body})(?!\w)")
 
 
+_AWS_SECRET = "AWS_SECRET_ACCESS_KEY"
+_WANDB_KEY = r"(?:local-)?[0-9a-f]{40}"
 # An AWS key in a signed address names who signed it and opens nothing: download servers hand them out.
 _FORMATS = (
     Format("Hugging Face token", "hf_", _form(r"hf_[A-Za-z0-9]{34}"), "HF_TOKEN"),
     Format("Weights & Biases API key", "wandb_v1_", _form(r"wandb_v1_\w{40,100}"), "WANDB_API_KEY"),
     Format(
         "Weights & Biases API key",
+        "WANDB_API_KEY",
+        _beside(r"""WANDB_API_KEY["'\])]*\s*[=:,]\s*["']?""", _WANDB_KEY),
+        "WANDB_API_KEY",
+    ),
+    Format(
+        "Weights & Biases API key",
         "wandb",
-        _beside(
-            r"""WANDB_API_KEY["'\])]*\s*[=:,]\s*["']?|wandb[ .]login\b[^"'\n]{0,40}["' ]""", r"(?:local-)?[0-9a-f]{40}"
-        ),
+        _beside(r"""wandb[ .]login\b[^"'\n]{0,40}["' ]""", _WANDB_KEY),
         "WANDB_API_KEY",
     ),
     Format(
         "Kaggle API key",
-        "kaggle_key",
+        "KAGGLE_KEY",
         _beside(r"""KAGGLE_KEY["'\])]*\s*[=:,]\s*["']?""", r"[0-9a-f]{32}"),
         "KAGGLE_KEY",
     ),
@@ -73,25 +79,25 @@ _FORMATS = (
     ),
     Format(
         "Comet API key",
-        "comet_api_key",
+        "COMET_API_KEY",
         _beside(r"""COMET_API_KEY["'\])]*\s*[=:,]\s*["']?""", r"[A-Za-z0-9]{25}"),
         "COMET_API_KEY",
     ),
     Format(
         "Neptune API token",
-        "eyjhcglfywrkcmvzcyi6",
+        "eyJhcGlfYWRkcmVzcyI6",
         _form(r"eyJhcGlfYWRkcmVzcyI6[\w+/]{60,}={0,2}"),
         "NEPTUNE_API_TOKEN",
     ),
-    Format("OpenAI API key", "t3blbkfj", _form(r"sk-[\w-]{20,}T3BlbkFJ[\w-]{20,}"), "OPENAI_API_KEY"),
+    Format("OpenAI API key", "T3BlbkFJ", _form(r"sk-[\w-]{20,}T3BlbkFJ[\w-]{20,}"), "OPENAI_API_KEY"),
     Format("Anthropic API key", "sk-ant-", _form(r"sk-ant-(?:api|admin)\d\d-[\w-]{80,}"), "ANTHROPIC_API_KEY"),
-    Format("Google API key", "aiza", _form(r"AIza[\w-]{35}"), "GOOGLE_API_KEY"),
-    Format("AWS access key", "akia", _form(r"(?<!Credential=)(?<!AccessKeyId=)AKIA[A-Z2-7]{16}"), "AWS_ACCESS_KEY_ID"),
-    Format(
-        "AWS secret key",
-        "aws_secret_access_key",
-        _beside(r"""aws_secret_access_key["'\])]*\s*[=:,]\s*["']?""", r"[A-Za-z0-9/+]{40}"),
-        "AWS_SECRET_ACCESS_KEY",
+    Format("Google API key", "AIza", _form(r"AIza[\w-]{35}"), "GOOGLE_API_KEY"),
+    Format("AWS access key", "AKIA", _form(r"(?<!Credential=)(?<!AccessKeyId=)AKIA[A-Z2-7]{16}"), "AWS_ACCESS_KEY_ID"),
+    *(
+        Format(
+            "AWS secret key", name, _beside(rf"""{name}["'\])]*\s*[=:,]\s*["']?""", r"[A-Za-z0-9/+]{40}"), _AWS_SECRET
+        )
+        for name in (_AWS_SECRET, _AWS_SECRET.lower())
     ),
     Format("GitHub token", "ghp_", _form(r"ghp_[A-Za-z0-9]{36}"), "GITHUB_TOKEN"),
     Format("GitHub token", "github_pat_", _form(r"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"), "GITHUB_TOKEN"),
@@ -118,8 +124,7 @@ class Secret(NamedTuple):
 
 def formats_in(text: str) -> list[Format]:
     """The formats whose markers a text holds: most have none, and it need not be searched."""
-    lower = text.lower()
-    return [form for form in _FORMATS if form.marker in lower]
+    return [form for form in _FORMATS if form.marker in text]
 
 
 def secrets(text: str, formats: list[Format]) -> Iterator[Secret]:

@@ -5,13 +5,12 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.ethics_rules.data_privacy._personal import KINDS, Kind, kind_of_column, values_of
+from mlrules_mcp.checks.ethics_rules.data_privacy._personal import COLUMN_WORDS, KINDS, Kind, kind_of_column, values_of
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.saved import saved_cells
 
-_MARKERS = ("mail", "phone", "mobile", "telephone", "ssn", "social", "card", "iban", "passport")
 _TABLE = pattern(r"<table.*?</table>", re.DOTALL | re.IGNORECASE)
 _ROW = pattern(r"<tr.*?</tr>", re.DOTALL | re.IGNORECASE)
 _CELL = pattern(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL | re.IGNORECASE)
@@ -174,7 +173,7 @@ class PersonalDataInOutput(Check[ast.Module]):
         if not module.source.path.endswith(".ipynb") or module.imported_packages & _MADE_UP_BY:
             return
         text = module.source.text.lower()
-        if "@" not in text and not any(marker in text for marker in _MARKERS[1:]):
+        if "@" not in text and not any(word in text for word in COLUMN_WORDS):
             return
         for cell in saved_cells(module.source):
             for kind in dict.fromkeys(kind for text in cell.outputs for kind in _shown(text, module.source.code)):
@@ -192,7 +191,7 @@ def _shown(text: str, code: str) -> Iterator[Kind]:
     if "<table" in lower:
         for table in _TABLE.findall(text):
             yield from _in_html_table(table, code)
-    elif any(marker in lower for marker in _MARKERS):
+    elif any(word in lower for word in COLUMN_WORDS):
         yield from _in_printed_table(text.splitlines(), code)
         for name in _SERIES.findall(text):
             if (kind := kind_of_column(name)) is not None and values_of(kind, text, code):

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._sklearn import SKLEARN
 from mlrules_mcp.checks.check import TORCH, Bad, Check, Good
-from mlrules_mcp.checks.ethics_rules.data_privacy._personal import Kind, kind_of_column
+from mlrules_mcp.checks.ethics_rules.data_privacy._personal import COLUMN_WORDS, Kind, kind_of_column
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
@@ -15,19 +16,22 @@ from mlrules_mcp.source.gradients import last_name
 _TRACKERS = frozenset("wandb mlflow neptune comet_ml clearml trackio".split())
 _LOG_METHODS = frozenset("debug info warning warn error exception critical".split())
 _TRACKER_METHODS = frozenset("log log_param log_params log_text log_dict log_table Table log_other".split())
-_LOGGER = pattern(r"(^|_)log(ger|ging)?$", 2)
+_CALLS = ("print", "pprint", "display", *_LOG_METHODS, *_TRACKER_METHODS)
+_LOGGER = pattern(r"(^|_)log(ger|ging)?$", re.IGNORECASE)
 # Methods and functions whose result still shows the values.
 _SHOWS = frozenset(
     "head tail sample unique tolist to_list to_string to_markdown to_frame drop_duplicates sort_values "
     "reset_index dropna copy astype strip lower upper title format get str list repr set sorted to_dict join".split()
 )
-_SETTINGS = pattern(r"(^|_)(args|opts?|options|flags|cfg|config|conf|settings|hparams|params|env|environ|secrets)$", 2)
-_SPAM = pattern(r"\bspam|enron|newsgroup", 2)
-_SPEECH = pattern(r"phoneme|phonetic|torchaudio|librosa|lexicon|\bg2p\b|espeak", 2)
+_SETTINGS = pattern(
+    r"(^|_)(args|opts?|options|flags|cfg|config|conf|settings|hparams|params|env|environ|secrets)$", re.IGNORECASE
+)
+_SPAM = pattern(r"\bspam|enron|newsgroup", re.IGNORECASE)
+_SPEECH = pattern(r"phoneme|phonetic|torchaudio|librosa|lexicon|\bg2p\b|espeak", re.IGNORECASE)
 _MADE_UP_BY = frozenset({"faker", "mimesis"})
 
 
-class PersonalDataLogged(Check[ast.Call | ast.Expr]):
+class PersonalDataLogged(Check[ast.Module]):
     """Personal data of people that is printed, logged or sent to a tracker.
 
     ## What it does
@@ -142,13 +146,15 @@ class PersonalDataLogged(Check[ast.Call | ast.Expr]):
         ),
     )
 
-    def check(self, node: ast.Call | ast.Expr, module: Module) -> Iterator[Finding]:
-        shown = _logged(node, module) if isinstance(node, ast.Call) else _displayed(node, module)
-        found = [(place, kind) for value in shown for place, kind in _personal(value)]
-        if not found or is_test(module) or module.imported_packages & _MADE_UP_BY:
+    def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
+        code = module.source.code.lower()
+        if not any(word in code for word in COLUMN_WORDS) or is_test(module):
             return
-        for place, kind in found:
-            if not _means_something_else(kind, module):
+        shown = [value for call in module.calls(*_CALLS) for value in _logged(call, module)]
+        if module.source.path.endswith(".ipynb"):
+            shown += [value for statement in module.nodes(ast.Expr) for value in _displayed(statement, module)]
+        for place, kind in (found for value in shown for found in _personal(value)):
+            if not module.imported_packages & _MADE_UP_BY and not _means_something_else(kind, module):
                 yield self.finding(
                     module,
                     place,
@@ -173,9 +179,14 @@ def _logged(call: ast.Call, module: Module) -> list[ast.expr]:
 
 def _displayed(statement: ast.Expr, module: Module) -> list[ast.expr]:
     """What a notebook's cell shows: a bare expression."""
-    is_shown = module.source.path.endswith(".ipynb") and isinstance(module.parent(statement), ast.Module)
     value = statement.value
-    return [value] if is_shown and isinstance(value, ast.Subscript | ast.Call) and not _is_field(value) else []
+    return (
+        [value]
+        if isinstance(module.parent(statement), ast.Module)
+        and isinstance(value, ast.Subscript | ast.Call)
+        and not _is_field(value)
+        else []
+    )
 
 
 def _is_field(value: ast.expr) -> bool:

@@ -24,6 +24,7 @@ _LOGINS: dict[str, tuple[str, int, re.Pattern[str], str, str]] = {
     "comet_ml.login": ("api_key", 0, _COMET, "Comet API key", "COMET_API_KEY"),
     "comet_ml.init": ("api_key", 0, _COMET, "Comet API key", "COMET_API_KEY"),
 }
+_TRACKERS = frozenset(name.partition(".")[0] for name in _LOGINS)
 
 
 class SecretInCode(Check[ast.Module]):
@@ -159,7 +160,8 @@ class SecretInCode(Check[ast.Module]):
 
 
 def _by_form(module: Module) -> Iterator[tuple[Location, str, str]]:
-    formats = formats_in(module.source.text)
+    text = module.source.text
+    formats = [form for form in formats_in(text) if form.expression.search(text)]
     if not formats:
         return
     for place, line in written_lines(module.source):
@@ -169,6 +171,8 @@ def _by_form(module: Module) -> Iterator[tuple[Location, str, str]]:
 
 
 def _by_use(module: Module) -> Iterator[tuple[Location, str, str]]:
+    if not module.imported_packages & _TRACKERS:
+        return
     for call in module.calls("login", "Experiment", "start", "init"):
         match _LOGINS.get(module.qualified_name(call.func) or ""):
             case (name, position, form, what, variable):
