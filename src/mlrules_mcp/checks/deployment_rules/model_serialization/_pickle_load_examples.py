@@ -97,6 +97,15 @@ EXAMPLES = (
     ),
     Bad(
         """
+        import numpy as np
+        from huggingface_hub import hf_hub_download
+
+        path = hf_hub_download("someone/features", "features.npy")
+        features = «np.load(path, allow_pickle=True)».item()
+        """
+    ),
+    Bad(
+        """
         import pickle
         from flask import Flask, request
 
@@ -181,6 +190,8 @@ EXAMPLES = (
         with open("vocab.pkl", "rb") as file:
             vocab = pickle.load(file)
         scaler = joblib.load("scaler.joblib")
+        arrays = np.load(hf_hub_download("someone/features", "features.npy"))
+        objects = np.load("objects.npy", allow_pickle=True)
         config = json.load(urlopen(URL))
         """,
         "files of one's own, and formats without code",

@@ -46,10 +46,10 @@ class PickleLoad(Check[ast.Call]):
     """Unpickling what others may have written.
 
     ## What it does
-    Finds `torch.load` with `weights_only=False` or a `pickle_module`, and `pickle`, `joblib`, `dill` or pandas loading
-    what was downloaded or came with a web request. `load_state_dict_from_url`, which unpickles by default, is advised
-    against. Where the project declares a PyTorch below 2.6, whose default was `weights_only=False`, it finds
-    `torch.load` without the argument too.
+    Finds `torch.load` with `weights_only=False` or a `pickle_module`, and `pickle`, `joblib`, `dill`, pandas or NumPy
+    (`allow_pickle=True`) loading what was downloaded or came with a web request. `load_state_dict_from_url`, which
+    unpickles by default, is advised against. Where the project declares a PyTorch below 2.6, whose default was
+    `weights_only=False`, it finds `torch.load` without the argument too.
 
     ## Why it matters
     A pickle is a program: loading one runs what its writer put into it, with your rights. A checkpoint from a hub, or
@@ -83,7 +83,7 @@ class PickleLoad(Check[ast.Call]):
             yield from self._torch_load(node, module)
         elif name in _FROM_URL:
             yield from self._from_url(node, module)
-        elif name in _UNPICKLES and node.args and not is_test(module):
+        elif (name in _UNPICKLES or _is_object_array(node, name)) and node.args and not is_test(module):
             if _is_of_request(node.args[0], module):
                 yield self.finding(
                     module,
@@ -126,6 +126,12 @@ class PickleLoad(Check[ast.Call]):
             advice=not _is_explicit(call),
             also_at=alike[1:],
         )
+
+
+def _is_object_array(call: ast.Call, name: str | None) -> bool:
+    """Whether a call loads NumPy arrays that may hold pickled objects."""
+    allowed = argument(call, "allow_pickle", 2)
+    return name == "numpy.load" and isinstance(allowed, ast.Constant) and allowed.value is True
 
 
 def _url_loads(module: Module) -> list[ast.Call]:
