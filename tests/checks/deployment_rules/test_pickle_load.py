@@ -1,7 +1,8 @@
-"""What `torch.load` does without an argument depends on the release that a project declares."""
+"""What loading a pickle depends on outside the code: the release that a project declares, and lines of the shell."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,11 @@ def test_a_bare_load_is_found_where_the_release_below_2_6_unpickles_everything(
     findings = analyze(source, Catalogue().narrowed(["pickle-load"])).findings
     assert len(findings) == count
     assert all("below PyTorch 2.6" in finding.message for finding in findings)
+
+
+@pytest.mark.parametrize(("line", "count"), [("!wget https://x.org/m/model.pkl", 1), ("!ls model.pkl", 0)])
+def test_a_file_that_the_shell_downloads_in_a_notebook_counts_as_downloaded(line: str, count: int) -> None:
+    cells = [line, 'import pickle\nimport torch\nmodel = pickle.load(open("model.pkl", "rb"))']
+    text = json.dumps({"cells": [{"cell_type": "code", "source": cell, "outputs": []} for cell in cells]})
+    findings = analyze(SourceFile.from_text(text, "a.ipynb"), Catalogue().narrowed(["pickle-load"])).findings
+    assert len(findings) == count

@@ -39,6 +39,7 @@ _OTHER_MAKERS = pattern(
     r"(^|\.)(TF|Flax|ORT|OV|Llama|AutoGPTQ)\w*\.from_pretrained$|ultralytics|onnxruntime|openvino|vllm|spacy|"
     r"^(transformers|diffusers|sentence_transformers)\.\w*(pipeline|Pipeline|SentenceTransformer|CrossEncoder)"
 )
+_SAME_MODEL = frozenset("to cuda cpu eval half float bfloat16 requires_grad_".split())
 # What is asked of results that nobody differentiates.
 _USED_AS_NUMBERS = frozenset(
     "argmax topk item tolist numpy cpu detach softmax sigmoid max cosine_similarity logits last_hidden_state "
@@ -81,7 +82,7 @@ class InferenceWithoutInferenceMode(Check[ast.Module]):
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
             tokenizer = AutoTokenizer.from_pretrained("org/model")
-            model = AutoModelForSequenceClassification.from_pretrained("org/model")
+            model = AutoModelForSequenceClassification.from_pretrained("org/model").to(device)
             outputs = «model(**tokenizer(text, return_tensors="pt"))»
             print(outputs.logits.argmax(-1).item())
             """,
@@ -90,7 +91,7 @@ class InferenceWithoutInferenceMode(Check[ast.Module]):
             from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
             tokenizer = AutoTokenizer.from_pretrained("org/model")
-            model = AutoModelForSequenceClassification.from_pretrained("org/model")
+            model = AutoModelForSequenceClassification.from_pretrained("org/model").to(device)
             with torch.inference_mode():
                 outputs = model(**tokenizer(text, return_tensors="pt"))
             print(outputs.logits.argmax(-1).item())
@@ -249,7 +250,7 @@ def _inference(call: ast.Call, module: Module) -> Evaluation | None:
     if cls is not None and (module.is_subclass(cls, MODULE) or module.method(cls, "forward") is not None):
         return None
     origins = [origin for origin in module.origins(call.func) if isinstance(origin, ast.Call)]
-    if any(_OTHER_MAKERS.search(module.qualified_name(origin.func) or "") for origin in origins):
+    if any(_OTHER_MAKERS.search(module.qualified_name(_made(origin).func) or "") for origin in origins):
         return None
     if not is_server(module) and not _is_loaded(call.func, origins, module):
         return None
@@ -265,13 +266,22 @@ def _inference(call: ast.Call, module: Module) -> Evaluation | None:
 
 def _is_loaded(model: ast.expr, origins: list[ast.Call], module: Module) -> bool:
     """Whether a model is made by loading a trained one, or gets a trained one's state."""
-    if any(last_name(origin.func) in ("from_pretrained", "load_from_checkpoint", "load") for origin in origins):
+    if any(last_name(_made(origin).func) in ("from_pretrained", "load_from_checkpoint", "load") for origin in origins):
         return True
     name = last_name(model)
     return any(
         isinstance(call.func, ast.Attribute) and last_name(call.func.value) == name
         for call in module.calls("load_state_dict")
     )
+
+
+def _made(call: ast.Call) -> ast.Call:
+    """The call that makes a model, before it is moved or switched: `Net()` of `Net().to(device).eval()`."""
+    while (
+        isinstance(call.func, ast.Attribute) and call.func.attr in _SAME_MODEL and isinstance(call.func.value, ast.Call)
+    ):
+        call = call.func.value
+    return call
 
 
 def _fix(statement: ast.stmt, module: Module) -> Fix | None:

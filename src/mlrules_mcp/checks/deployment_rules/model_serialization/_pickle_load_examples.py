@@ -97,6 +97,17 @@ EXAMPLES = (
     ),
     Bad(
         """
+        import joblib
+        import requests
+
+        with requests.get(URL, stream=True) as response, open("model.joblib", "wb") as file:
+            for chunk in response.iter_content(8192):
+                file.write(chunk)
+        model = «joblib.load("model.joblib")»
+        """
+    ),
+    Bad(
+        """
         import numpy as np
         from huggingface_hub import hf_hub_download
 
