@@ -8,7 +8,7 @@ from typing import NamedTuple
 from mlrules_mcp.patterns import pattern
 
 _WORDS = pattern(r"(?<=[a-z0-9])(?=[A-Z])|[\s._-]+")
-_NUMBER = r"( (no|num|number|nbr))?"
+_NUMBER = r" (no|num|number|nbr)"
 
 
 class Kind(NamedTuple):
@@ -33,17 +33,17 @@ KINDS = (
     ),
     Kind(
         "phone numbers",
-        pattern(rf"(^| )(phone|phones|mobile|telephone|tel|cell ?phone){_NUMBER}$"),
+        pattern(rf"(^| )((?<!cell )phones?|telephone|((cell ?)?phone|telephone|mobile|tel|cell|contact){_NUMBER})$"),
         pattern(r"(?<![\w.,-])(?:\+?\d{1,3}[ .-]?)?\(?\d{3,5}\)?[ .-]?\d{3}[ .-]?\d{3,4}(?![\w.,-]|\(\))"),
     ),
     Kind(
         "social security numbers",
-        pattern(rf"(^| )(ssn|social security{_NUMBER})$"),
+        pattern(rf"(^| )(ssn|social security({_NUMBER})?)$"),
         pattern(r"(?<![\w-])(?!000|666|9)\d{3}-(?!00)\d{2}-(?!0000)\d{4}(?![\w-])"),
     ),
     Kind(
         "card numbers",
-        pattern(r"(^| )(credit card( (no|num|number))?|card number)$"),
+        pattern(rf"(^| )(credit )?card{_NUMBER}$"),
         pattern(r"(?<![\w.-])(?:\d{4}[ -]?){3}\d{4}(?![\w.-])"),
     ),
     Kind(

@@ -27,6 +27,7 @@ _SETTINGS = pattern(
     r"(^|_)(args|opts?|options|flags|cfg|config|conf|settings|hparams|params|env|environ|secrets)$", re.IGNORECASE
 )
 _SPAM = pattern(r"\bspam|enron|newsgroup", re.IGNORECASE)
+_CHANNELS = pattern(r"\bsms\b|channel|campaign|marketing|open_rate|click_?through", re.IGNORECASE)
 _SPEECH = pattern(r"phoneme|phonetic|torchaudio|librosa|lexicon|\bg2p\b|espeak", re.IGNORECASE)
 _MADE_UP_BY = frozenset({"faker", "mimesis"})
 
@@ -45,7 +46,8 @@ class PersonalDataLogged(Check[ast.Module]):
 
     ## Do not flag
     Counts and statistics of such columns, masked or hashed values, names of columns; settings (`args.email`); texts
-    of e-mails in spam filters; phones in speech recognition; people whose data the code spells out; tests.
+    of e-mails in spam filters, e-mail as a way to advertise; phones in speech recognition; people whose data the code
+    spells out; tests.
 
     ## Fix safety
     No fix: what to write instead (an id, a count, a hash) depends on who reads it.
@@ -135,6 +137,23 @@ class PersonalDataLogged(Check[ast.Module]):
             print(people["email"])
             """,
             "people that the code makes up",
+        ),
+        Good(
+            """
+            import pandas as pd
+
+            print(users["mobile"], users["Passport"], users["Cell Phone"], users["credit_card"])
+            """,
+            "whether they have one",
+        ),
+        Good(
+            """
+            import pandas as pd
+
+            spend = pd.read_csv("campaigns.csv").groupby("channel")["cost"].sum()
+            print(spend["email"], spend["sms"])
+            """,
+            "a way to advertise",
         ),
         Good(
             """
@@ -246,7 +265,6 @@ def _means_something_else(kind: Kind, module: Module) -> bool:
     if kind.value.search(module.source.code):
         return True
     text = module.source.code + module.source.path
-    return bool(
-        (kind.what.startswith("e-mail") and _SPAM.search(text))
-        or (kind.what.startswith("phone") and _SPEECH.search(text))
-    )
+    if kind.what.startswith("e-mail"):
+        return bool(_SPAM.search(text) or _CHANNELS.search(text))
+    return kind.what.startswith("phone") and bool(_SPEECH.search(text))
