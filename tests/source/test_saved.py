@@ -51,8 +51,8 @@ def test_the_older_format_has_outputs_beside_their_kind() -> None:
     assert saved.outputs == ["1", "<i>1</i>"]
 
 
-def test_the_head_of_a_cell_is_its_first_line_with_text() -> None:
-    (cell,) = saved_cells(notebook(code("\n  \nimport torch\nx = 1")))
+def test_the_head_of_a_cell_is_its_first_line_of_code() -> None:
+    (cell,) = saved_cells(notebook(code("\n# read\nimport torch\nx = 1")))
     assert (cell.head.cell, cell.head.line, cell.head.column, cell.head.end_column) == (1, 3, 1, 13)
 
 
@@ -80,3 +80,8 @@ def test_written_lines_of_a_snippet_count_from_its_own_first_line() -> None:
         (1, 10, "    x = 1"),
         (2, 10, "    y = 2"),
     ]
+
+
+def test_the_head_of_a_cell_of_comments_is_the_first_of_them() -> None:
+    (cell,) = saved_cells(notebook(code("\n# nothing\n# here")))
+    assert (cell.head.line, cell.head.end_column) == (2, 10)

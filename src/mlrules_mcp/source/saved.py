@@ -31,8 +31,10 @@ class SavedCell(NamedTuple):
 
     @property
     def head(self) -> Location:
-        """The first line with text: the place to report what the cell has shown."""
-        number, line = next(((i, line) for i, line in enumerate(self.lines, 1) if line.strip()), (1, ""))
+        """The first line of code: the place to report what the cell has shown."""
+        numbered = [(number, line) for number, line in enumerate(self.lines, start=1) if line.strip()]
+        code = [(number, line) for number, line in numbered if not line.lstrip().startswith("#")]
+        number, line = next(iter(code or numbered), (1, ""))
         return Location(number, 1, number, max(len(line), 1) + 1, self.number)
 
 

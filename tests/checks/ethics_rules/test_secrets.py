@@ -100,3 +100,13 @@ def test_the_place_of_a_token_in_a_shell_line_is_its_own_columns() -> None:
     (finding,) = analyze(source, Catalogue().narrowed(["data_privacy"])).findings
     location = finding.location
     assert (location.cell, location.line, location.column, location.end_column) == (1, 2, 32, 32 + len(token))
+
+
+@pytest.mark.parametrize(
+    "comment", ["# mlrules: ignore[secret-in-output]\nshow()", "show()  # mlrules: ignore[data_privacy]"]
+)
+def test_a_comment_in_the_cell_suppresses_what_its_output_shows(comment: str) -> None:
+    cell = {"cell_type": "code", "source": comment, "outputs": [{"text": TOKENS["Hugging Face token"]}]}
+    analysis = analyze(SourceFile.from_text(json.dumps({"cells": [cell]}), "a.ipynb"), Catalogue())
+    assert not [finding for finding in analysis.findings if finding.check == "secret-in-output"]
+    assert not analysis.diagnostics
