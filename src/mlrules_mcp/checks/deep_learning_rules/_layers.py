@@ -69,7 +69,9 @@ def _named(element: ast.expr) -> ast.expr:
 
 
 def _made(module: Module, expression: ast.expr) -> Layer:
-    """The layer that an expression makes, or that a variable holds."""
+    """The layer that an expression makes, or that a variable holds which is used nowhere else."""
+    if isinstance(expression, ast.Name) and not _is_used_once(module, expression):
+        return Layer("", expression)
     if isinstance(expression, ast.Name | ast.Attribute):
         origins = module.origins(expression)
         expression = origins[0] if len(origins) == 1 else expression
@@ -78,6 +80,12 @@ def _made(module: Module, expression: ast.expr) -> Layer:
         if name.startswith(_NN) and name.count(".") == 2:
             return Layer(name.removeprefix(_NN), expression)
     return Layer("", expression)
+
+
+def _is_used_once(module: Module, name: ast.Name) -> bool:
+    scope = module.scope(name)
+    uses = [node for node in module.walk(scope) if isinstance(node, ast.Name) and node.id == name.id]
+    return sum(isinstance(use.ctx, ast.Load) for use in uses) == 1
 
 
 def _appended(module: Module) -> Iterator[Chain]:

@@ -210,6 +210,11 @@ class BiasBeforeBatchnorm(Check[ast.Module]):
                     layers.append(nn.BatchNorm2d(8))
                 layers.append(nn.Conv2d(8, 8, 3))
                 layers.append(nn.BatchNorm2d(8) if norm else nn.Identity())
+                conv = nn.Conv2d(8, 8, 3)
+                if norm:
+                    layers += [conv, nn.BatchNorm2d(8), nn.ReLU()]
+                else:
+                    layers += [conv, nn.ReLU()]
                 return layers
             """,
             why="Without the normalisation the bias counts.",

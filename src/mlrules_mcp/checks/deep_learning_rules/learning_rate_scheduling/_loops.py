@@ -67,15 +67,21 @@ def _asks_whether_there_is_one(test: ast.expr) -> bool:
 
 
 def _of_loop(module: Module, site: ast.AST, loop: Loop) -> Literal["batch", "epoch"] | None:
-    steps = [each for each in module.fact(optimizer_sites) if module.is_inside(each, loop) and each is not site]
-    if not steps:
-        return None
-    inner = [each for each in steps if module.enclosing_loop(each) is not loop or _has_loop(module, each)]
-    if len(inner) == len(steps):
+    if goes_over_epochs(module, loop, site):
         return "epoch"
-    if not inner and isinstance(loop, ast.For) and _goes_over_batches(module, loop):
-        return "batch"
-    return None
+    steps = [each for each in module.fact(optimizer_sites) if module.is_inside(each, loop) and each is not site]
+    direct = all(module.enclosing_loop(each) is loop and not _has_loop(module, each) for each in steps)
+    return "batch" if steps and direct and isinstance(loop, ast.For) and _goes_over_batches(module, loop) else None
+
+
+def goes_over_epochs(module: Module, loop: Loop, besides: ast.AST | None = None) -> bool:
+    """Whether the optimizer is stepped in a loop, and only in loops inside it.
+
+    Args:
+        besides: a step that does not count.
+    """
+    steps = [each for each in module.fact(optimizer_sites) if each is not besides and module.is_inside(each, loop)]
+    return bool(steps) and all(module.enclosing_loop(each) is not loop or _has_loop(module, each) for each in steps)
 
 
 def _has_loop(module: Module, site: ast.AST) -> bool:
