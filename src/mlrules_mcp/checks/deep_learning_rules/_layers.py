@@ -51,7 +51,7 @@ def _find_chains(module: Module) -> list[Chain]:
     found += _appended(module)
     for function in module.functions:
         cls = module.parent(function)
-        if isinstance(cls, ast.ClassDef) and module.is_subclass(cls, MODULE):
+        if isinstance(cls, ast.ClassDef) and function.name != "__init__" and module.is_subclass(cls, MODULE):
             found += _applied(module, cls, function.body)
     return [chain for chain in found if len(chain) > 1]
 

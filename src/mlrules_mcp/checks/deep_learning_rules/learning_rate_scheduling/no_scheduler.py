@@ -19,6 +19,7 @@ _CHANGES_RATE = pattern(
     r"(set|update)_(lr|learning)|lr_lambda|prodigy|noam|\bimport gym|\bfrom gym|discriminator|n_critic|episode|"
     r"replay_?(buffer|memory)|\benv\.(step|reset)"
 )
+_OWN_SCHEDULES = frozenset({"lightning", "transformers"})
 _PROGRESS_BARS = frozenset({"tqdm", "track", "progress_bar"})
 
 
@@ -148,12 +149,14 @@ class NoScheduler(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         made = [call for call in module.calls(*_OPTIMIZERS) if _is_optimizer(module, call)]
-        if len(made) != 1 or _CHANGES_RATE.search(module.source.code) or is_test(module):
+        if len(made) != 1 or "sched" in module.source.code or is_test(module):
             return
-        if module.enclosing_loop(made[0]) is not None or not _is_script(module):
+        if not module.imported_packages.isdisjoint(_OWN_SCHEDULES) or module.enclosing_loop(made[0]) is not None:
             return
         epochs = [count for loop in module.nodes(ast.For) if (count := _epochs(module, loop)) is not None]
-        if epochs and min(epochs) >= _FEWEST_EPOCHS and not module.imported_packages & {"lightning", "transformers"}:
+        if not epochs or min(epochs) < _FEWEST_EPOCHS or not _is_script(module):
+            return
+        if not _CHANGES_RATE.search(module.source.code):
             yield self.finding(
                 module,
                 made[0],
