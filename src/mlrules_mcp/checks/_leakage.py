@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from mlrules_mcp.checks._sklearn import HOLDOUT_SPLITTERS, SEARCHES, SPLITTERS, trade
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.data_flow.columns import Name
-from mlrules_mcp.source.data_flow.events import CrossValidation, Events, Fit, Split
-from mlrules_mcp.source.data_flow.lineage import ancestry, learnt, named_column
+from mlrules_mcp.source.data_flow.events import GROUPED, CrossValidation, Events, Fit, Split
+from mlrules_mcp.source.data_flow.lineage import ancestry, learnt, named_column, roles, row_sets, split_inputs
 from mlrules_mcp.source.data_flow.program import follow
 from mlrules_mcp.source.data_flow.values import Data
 
@@ -64,10 +65,20 @@ def learnt_before(data: Data, targets: frozenset[Name]) -> Iterator[Fit]:
     seen: set[Fit] = set()
     for _, fit in learnt(data):
         if fit not in seen and fit.learns not in ("nothing", "unknown") and shares_rows(fit, data):
-            if fit.features is not None and (column := named_column(fit.features)) and column[1] in targets:
+            column = named_column(fit.features) if fit.features is not None else None
+            of_target = column is not None and column[1] in targets
+            if (fit.what == GROUPED and not of_target) or (of_target and not _is_of_groups(fit)):
                 continue
             seen.add(fit)
             yield fit
+
+
+def _is_of_groups(fit: Fit) -> bool:
+    """Whether means of groups are put to each row, which tells about targets what encoding them does not."""
+    match fit.node:
+        case ast.Call(func=ast.Attribute(attr="transform")):
+            return fit.learner is None
+    return fit.what == GROUPED
 
 
 _TARGET_NAMES = frozenset({"target", "label", "labels", "y", "class"})
@@ -95,7 +106,25 @@ def fitted_before_split(module: Module) -> dict[Fit, Split]:
             if not is_part(data):
                 for fit in learnt_before(data, targets):
                     found.setdefault(fit, split)
+    for trained in module.fact(data_flow).fits:
+        if trained.features is None or trained.learner is None:
+            continue
+        for fit in learnt_before(trained.features, targets):
+            if fit not in found and (seen := _split_that_is_undone(fit, trained.features)):
+                found[fit] = seen
     return found
+
+
+def _split_that_is_undone(fit: Fit, data: Data) -> Split | None:
+    """The split into training and test rows whose test rows a fit has seen, of training data made with it."""
+    if fit.features is None or roles(data) != {"train"}:
+        return None
+    for split in split_inputs(data):
+        if is_holdout(split) and split.kind != "named":
+            rows = row_sets(fit.features)
+            test = any(each.split is split and each.role != "train" for each in rows)
+            return split if test or rows & row_sets(split.inputs[0]) else None
+    return None
 
 
 def fitted_before_validation(module: Module) -> dict[Fit, tuple[Split | CrossValidation, bool]]:

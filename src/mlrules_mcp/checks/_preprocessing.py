@@ -11,7 +11,7 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN
 from mlrules_mcp.source.data_flow.events import Fit, Prediction, Score
 from mlrules_mcp.source.data_flow.lineage import ancestry, learnt, named_column, roles, visible
-from mlrules_mcp.source.data_flow.values import Data
+from mlrules_mcp.source.data_flow.values import Data, Learner
 
 
 def not_transformed(module: Module) -> Iterator[tuple[ast.expr, Fit]]:
@@ -63,6 +63,13 @@ def _is_transformer(module: Module, fit: Fit) -> bool:
     )
 
 
+def _is_trained(learner: Learner, data: Data) -> bool:
+    """Whether a model is trained on data, for use on other data: of clusterings, those of a training part."""
+    if learner.trade is not None and learner.trade.kind == "cluster":
+        return roles(data) == {"train"}
+    return is_predictor(learner)
+
+
 def by_hand(module: Module) -> Iterator[tuple[Fit, bool]]:
     """The fits of transformers whose output a model is trained on, and whether the model is saved without them."""
     saves_some = any(learner.saved for learner in module.fact(data_flow).learners if not is_predictor(learner))
@@ -70,7 +77,7 @@ def by_hand(module: Module) -> Iterator[tuple[Fit, bool]]:
     leaking = {*fitted_before_split(module), *fitted_before_validation(module)}
     seen: set[Fit] = set()
     for trained in module.fact(data_flow).fits:
-        if trained.learner is None or trained.features is None or not is_predictor(trained.learner):
+        if trained.learner is None or trained.features is None or not _is_trained(trained.learner, trained.features):
             continue
         for _, fit in learnt(trained.features):
             if fit in seen or fit in leaking or fit.learner is None or not _is_transformer(module, fit):

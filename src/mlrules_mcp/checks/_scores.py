@@ -13,6 +13,8 @@ from mlrules_mcp.source.data_flow.values import Data, Learner
 from mlrules_mcp.source.gradients import last_name
 
 _PREDICTORS = ("predictor", "search", "pipeline")
+# Their largest value is no best score: it is the middle of a colour scale.
+_TABLES = frozenset({"confusion_matrix", "multilabel_confusion_matrix", "classification_report"})
 _OTHER_DATA = frozenset({"eval_set", "validation_data", "validation_split", "valid_sets", "X_val", "evals"})
 
 
@@ -97,7 +99,11 @@ def chosen_on_test(module: Module) -> Iterator[tuple[Choice, Score, bool]]:
     The last says whether it is a setting that a loop varies.
     """
     for choice in module.fact(data_flow).choices:
-        scores = [score for score in choice.scores if _is_on_test(score) and _is_followed(score)]
+        scores = [
+            score
+            for score in choice.scores
+            if score.metric not in _TABLES and _is_on_test(score) and _is_followed(score)
+        ]
         if len(scores) < len(choice.scores) or not scores:
             continue
         varied = [score for score in scores if score.loops]
@@ -119,7 +125,7 @@ def compared_on_test(module: Module) -> Iterator[Score]:
     """The scores on test data of a model whose settings a loop varies, one for each loop."""
     seen: set[ast.AST] = set()
     for score in module.fact(data_flow).scores:
-        if score.loops - seen and _is_on_test(score) and _is_followed(score):
+        if score.loops - seen and score.metric not in _TABLES and _is_on_test(score) and _is_followed(score):
             seen |= score.loops
             yield score
 

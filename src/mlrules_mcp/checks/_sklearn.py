@@ -108,7 +108,9 @@ VALIDATIONS = frozenset(
     "cross_val_score cross_validate cross_val_predict learning_curve validation_curve permutation_test_score "
     "bootstrap_point632_score".split()
 )
-_SCALING = frozenset("scale minmax_scale maxabs_scale robust_scale power_transform quantile_transform zscore".split())
+_SCALING = frozenset(
+    "normalize scale minmax_scale maxabs_scale robust_scale power_transform quantile_transform zscore".split()
+)
 _METRICS = frozenset(
     "accuracy_score auc average_precision_score balanced_accuracy_score brier_score_loss class_likelihood_ratios "
     "classification_report cohen_kappa_score confusion_matrix d2_absolute_error_score d2_pinball_score "

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mlrules_mcp.source.data_flow.columns import SOME_COLUMNS, only
 from mlrules_mcp.source.data_flow.learners import Learners
 from mlrules_mcp.source.data_flow.scopes import Arguments, known, strings
+from mlrules_mcp.source.data_flow.selections import selected
 from mlrules_mcp.source.data_flow.values import (
     ColumnNames,
     Data,
@@ -214,8 +215,12 @@ class Containers(Learners):
             case Unknown():
                 return self._of_unknown(owner, index, node)
             case Instance(attributes=attributes):
-                if owner.cls is None and ("grouped" in attributes or "windows" in attributes):
+                if owner.cls is None and "windows" in attributes:
                     return owner
+                if owner.cls is None and isinstance(grouped := attributes.get("grouped"), Data):
+                    columns = selected(index)
+                    taken = grouped if columns is None else Data("columns", node, (grouped,), columns)
+                    return Instance(None, {"grouped": taken})
                 key = known(index)
                 return attributes.setdefault(key, Unknown(node)) if isinstance(key, str) else Unknown(node)
             case ColumnNames():
@@ -228,6 +233,8 @@ class Containers(Learners):
 
     def _column_at(self, owner: ColumnNames, index: Value) -> Value:
         match index:
+            case ColumnNames(fits=fits) if fits:
+                return ColumnNames(owner.data, SOME_COLUMNS, fits)
             case Known(value=slice(start=start, stop=stop, step=None)) if (
                 all(bound is None or isinstance(bound, int) for bound in (start, stop)) and not owner.columns.names
             ):

@@ -38,6 +38,9 @@ class Split(_Event):
         self.roles: set[Role] = set()
 
 
+GROUPED = "groupby"  # what a mean over groups, put to each row, is called among fits
+
+
 class Fit(_Event):
     """Something learns from data: a learner's `fit`, a function that scales, a statistic that fills.
 

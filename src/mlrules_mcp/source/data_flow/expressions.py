@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mlrules_mcp.source.data_flow.calls import Calls
+from mlrules_mcp.source.data_flow.columns import SOME_COLUMNS
 from mlrules_mcp.source.data_flow.scopes import Arguments, known
 from mlrules_mcp.source.data_flow.values import (
     Class,
@@ -125,6 +126,9 @@ class Expressions(Calls):
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         if left.__class__ is Scored or right.__class__ is Scored:
             return self.scored(left, right)
+        for side in (left, right):
+            if isinstance(side, ColumnNames):
+                return ColumnNames(side.data, SOME_COLUMNS, side.fits)
         if isinstance(left, Items) and isinstance(right, Items) and isinstance(node.op, ast.Add):
             return Items(left.values + right.values, left.exact and right.exact)
         if isinstance(left, Items) and isinstance(node.op, ast.Mult):
@@ -159,7 +163,12 @@ class Expressions(Calls):
             return Unknown(node)
         found = self.data_in(values)
         rows = [data for data in found if data.how != "statistic"]
-        return Data("computed", node, rows) if rows else Unknown(node)
+        if not rows:
+            return Unknown(node)
+        compared = Data("computed", node, rows)
+        if loops := self.loops_in(values):
+            self.turns[compared] = loops
+        return compared
 
     def _decides(self, node: ast.Compare) -> bool:
         if not isinstance(node.ops[0], ast.Gt | ast.GtE | ast.Lt | ast.LtE):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable
 
-from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN, only
+from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN, SOME_COLUMNS, only
 from mlrules_mcp.source.data_flow.events import Fit, Score
 from mlrules_mcp.source.data_flow.lineage import predictions_in
 from mlrules_mcp.source.data_flow.scopes import Arguments
 from mlrules_mcp.source.data_flow.tables import Tables
 from mlrules_mcp.source.data_flow.values import (
+    ColumnNames,
     Data,
     Either,
     Folds,
@@ -113,10 +114,22 @@ class Learners(Tables):
 
     def _scores_of(self, value: Value, node: ast.expr, metric: str) -> Iterable[Score]:
         """The scores that a metric of predictions is."""
-        for source in predictions_in(self.data_in([value])):
+        given = self.data_in([value])
+        turns = self._turns_of(given)
+        for source in predictions_in(given):
             if source.fits and (learner := source.fits[0].learner) is not None:
                 features = source.sources[0] if source.sources else None
-                yield self.score(node, learner, source.fits, features, metric.rpartition(".")[2])
+                yield self.score(node, learner, source.fits, features, metric.rpartition(".")[2], turns)
+
+    def _turns_of(self, given: Iterable[Data]) -> frozenset[ast.AST]:
+        """The loops over settings, such as thresholds, that predictions were compared with."""
+        turns: frozenset[ast.AST] = frozenset()
+        for data in given if self.turns else ():
+            current = data
+            while current.how in ("copy", "computed") and current.sources:
+                turns |= self.turns.get(current, frozenset())
+                current = current.sources[0]
+        return turns
 
     def scored_by_hand(self, value: Data, node: ast.expr) -> Value | None:
         """A mean of what compares predictions with the truth: `np.mean(model.predict(X) == y)`."""
@@ -143,7 +156,8 @@ class Learners(Tables):
         data = self.data(arguments.positional[0], node) if arguments.positional else None
         if data is None:
             return self.unseen(node, arguments.values)
-        if arguments.constant("axis") == 1:
+        of_rows = name.endswith(".normalize") and arguments.constant("axis", 2) != 0
+        if of_rows or arguments.constant("axis") == 1:
             return Data("computed", node, (data,))
         fit = self.fit(node, None, "statistics", data, None, name.rpartition(".")[2])
         return Data("transformed", node, (data,), fits=(fit,))
@@ -164,6 +178,8 @@ class Learners(Tables):
             return Scored(())
         if name in ("oob_score_",):
             return Scored(())
+        if name in ("support_", "variances_") and owner.fits and (features := owner.fits[-1].features) is not None:
+            return ColumnNames(features, SOME_COLUMNS, tuple(owner.fits))
         if name in ("labels_", "embedding_") and owner.fits and (features := owner.fits[-1].features) is not None:
             return Data("transformed", node, (features,), fits=tuple(owner.fits))
         if name.endswith("_") or not name.islower():
@@ -202,6 +218,8 @@ class Learners(Tables):
                 return owner
             case "get_params":
                 return Unknown(node)
+            case "get_support" if owner.fits and (seen := owner.fits[-1].features) is not None:
+                return ColumnNames(seen, SOME_COLUMNS, tuple(owner.fits))
         if name in PREDICTING:
             return self._predicted(owner, node, features)
         for part in self.data_in(arguments.values):

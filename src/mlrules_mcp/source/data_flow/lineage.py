@@ -172,7 +172,7 @@ def _visible_sources(data: Data, selection: Columns) -> Iterator[tuple[Data, Col
             single = len(data.sources) == 1 or data.how in ("joined", "stacked", "either")
             for source in data.sources:
                 yield source, selection if single else EVERY_COLUMN
-        case "derived":
+        case "derived" | "aggregate":
             for source in data.sources:
                 yield source, EVERY_COLUMN
 
@@ -247,6 +247,14 @@ def statistic(data: Data) -> Data | None:
     while current.how in ("copy", "columns", "rows") and current.sources:
         current = current.sources[0]
     return current if current.how == "statistic" else None
+
+
+def aggregate(data: Data) -> Data | None:
+    """The aggregate over groups that data is, through what only takes it out or puts it into another form."""
+    current = data
+    while current.how in ("copy", "columns", "computed") and current.sources:
+        current = current.sources[0]
+    return current if current.how == "aggregate" else None
 
 
 def statistics_in(data: Data) -> list[Data]:

@@ -6,7 +6,7 @@ from __future__ import annotations
 SAME = frozenset(
     "A A1 T array as_matrix asfreq astype cache collect compute convert_dtypes copy cpu detach fetchall flatten float "
     "index infer_objects iteritems items itertuples iterrows long numpy persist ravel rename_axis reset_index reshape "
-    "round set_index squeeze tocsc tocsr toarray todense to_frame to_list to_numpy to_sparse tolist toPandas "
+    "round set_index squeeze tocsc tocsr toarray todense to_frame to_dict to_list to_numpy to_sparse tolist toPandas "
     "transpose unpersist values view".split()
 )
 ROWS = frozenset(

@@ -116,6 +116,7 @@ class Memory:
         module: the program.
         trades: what a library's class or function does, by its qualified name.
         events: what has happened to data so far.
+        turns: of data that is compared with a setting, as with a threshold, the loops over that setting.
     """
 
     def __init__(self, module: Gradients, trades: Trades) -> None:
@@ -125,6 +126,7 @@ class Memory:
         self.globals = Scope()
         self.frames = [Frame(module.tree, self.globals, [], [])]
         self.loops: list[ast.AST] = []
+        self.turns: dict[Data, frozenset[ast.AST]] = {}
         self.branch: tuple[tuple[ast.AST, int], ...] = ()
         self._branch_of: dict[Fit, tuple[tuple[ast.AST, int], ...]] = {}
         self._time = 0
@@ -181,10 +183,16 @@ class Memory:
         return fit
 
     def score(
-        self, node: ast.expr, learner: Learner, fits: tuple[Fit, ...], features: Data | None, metric: str
+        self,
+        node: ast.expr,
+        learner: Learner,
+        fits: tuple[Fit, ...],
+        features: Data | None,
+        metric: str,
+        turns: frozenset[ast.AST] = frozenset(),
     ) -> Score:
-        """Record a score."""
-        loops = learner.loops & frozenset(self.loops)
+        """Record a score; `turns` are the loops over settings that go into what is scored beside the model."""
+        loops = (learner.loops | turns) & frozenset(self.loops)
         score = Score(node, self.now, learner, fits, features, metric, loops)
         self.events.scores.append(score)
         return score

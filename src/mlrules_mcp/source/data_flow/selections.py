@@ -14,6 +14,7 @@ from mlrules_mcp.source.data_flow.lineage import (
     part_of,
     parts,
     roles,
+    statistic,
 )
 from mlrules_mcp.source.data_flow.operations import ABOUT
 from mlrules_mcp.source.data_flow.scopes import Memory, known, role_of_name, strings
@@ -42,6 +43,9 @@ class Selections(Memory):
 
     def subscript(self, owner: Data, index: Value, node: ast.expr, method: str = "") -> Value:
         """`owner[index]`, or `owner.loc[index]` and the like."""
+        chosen = index.values[-1] if isinstance(index, Items) and len(index.values) == 2 else index
+        if isinstance(chosen, ColumnNames) and chosen.fits:
+            return Data("transformed", node, (owner,), fits=chosen.fits)
         if owner.how == "derived" and isinstance(index, Known) and isinstance(index.value, int) and not method:
             return Data("derived", node, owner.sources)
         if (
@@ -93,7 +97,7 @@ class Selections(Memory):
         if isinstance(index, Known) and (index.value in (None, ...) or index.value == slice(None)):
             return owner
         if isinstance(index, Known) and isinstance(index.value, int):
-            return Data("derived", node, (owner,))
+            return Data("copy" if statistic(owner) else "derived", node, (owner,))
         if isinstance(index, Data) and index.how != "computed" and not is_of(index, owner):
             return Data("derived", node, (owner,))
         if isinstance(index, Data) and (part := part_of(index)) is not None and part not in parts(owner):

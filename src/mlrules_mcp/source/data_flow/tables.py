@@ -6,7 +6,8 @@ import ast
 from collections.abc import Sequence
 
 from mlrules_mcp.source.data_flow.columns import SOME_COLUMNS, Columns, only
-from mlrules_mcp.source.data_flow.lineage import ancestry, is_of, part_of, statistic, statistics_in
+from mlrules_mcp.source.data_flow.events import GROUPED
+from mlrules_mcp.source.data_flow.lineage import aggregate, ancestry, is_of, part_of, statistic, statistics_in
 from mlrules_mcp.source.data_flow.operations import (
     ABOUT,
     AS_DATA,
@@ -24,7 +25,7 @@ from mlrules_mcp.source.data_flow.operations import (
 )
 from mlrules_mcp.source.data_flow.scopes import Arguments, strings
 from mlrules_mcp.source.data_flow.selections import Selections, expression, selected
-from mlrules_mcp.source.data_flow.values import ColumnNames, Data, Instance, Items, Mapping, Unknown, Value
+from mlrules_mcp.source.data_flow.values import ColumnNames, Data, Function, Instance, Items, Mapping, Unknown, Value
 
 
 class Tables(Selections):
@@ -126,6 +127,7 @@ class Tables(Selections):
     def _merge(self, owner: Data, arguments: Arguments) -> Value:
         """`owner.merge(…)`, which drops the rows without a match unless it is told to keep them."""
         others = self.data_in(arguments.values)
+        owner = self._encoded(owner, others, arguments.node) or owner
         if (arguments.constant("how", 1) or "inner") == "inner":
             owner = Data("rows", arguments.node, (owner,))
         return Data("joined", arguments.node, (owner, *others))
@@ -133,9 +135,45 @@ class Tables(Selections):
     def _assign(self, owner: Data, arguments: Arguments) -> Value:
         result = owner
         for name, value in arguments.keywords.items():
-            data = self.data_in([value])
+            given = Arguments([result], {}, arguments.node)
+            data = self.data_in([self.call(value, given) if isinstance(value, Function) else value])
+            if data and statistic(data[0]):
+                data = [self.filled(result, data, arguments.node)]
             result = Data("assigned", arguments.node, (result, *data), only([name]))
         return result
+
+    def _applied(self, owner: Data, arguments: Arguments) -> Value:
+        """`df.apply(function)`, column by column, or row by row."""
+        function = arguments.get("func", 0)
+        by_row = arguments.constant("axis", 1) in (1, "columns")
+        if isinstance(function, Function):
+            given = Data("row", arguments.node, (owner,)) if by_row else owner
+            made = self.call(function, Arguments([given], {}, arguments.node))
+            if isinstance(made, Data) and made.how == "transformed":
+                return made
+        return Data("computed", arguments.node, (owner, *self.data_in(arguments.values)))
+
+    def _piped(self, owner: Data, arguments: Arguments) -> Value:
+        """`df.pipe(function, …)`."""
+        if not arguments.positional:
+            return Data("derived", arguments.node, (owner,))
+        function, *rest = arguments.positional
+        return self.call(function, Arguments([owner, *rest], arguments.keywords, arguments.node))
+
+    def _mapped(self, owner: Data, arguments: Arguments) -> Value:
+        """`df["city"].map(means)`: where the means are taken over groups of the same rows, they are learnt."""
+        others = self.data_in(arguments.values)
+        return self._encoded(owner, others, arguments.node) or Data("computed", arguments.node, (owner, *others))
+
+    def _encoded(self, owner: Data, others: Sequence[Data], node: ast.expr) -> Data | None:
+        """Data with aggregates over groups of the same rows put to each row, as in target encoding."""
+        found = [each for data in others if (each := aggregate(data)) is not None and is_of(each, owner)]
+        if not found:
+            return None
+        fits = tuple(
+            self.fit(expression(each.node, node), None, "target", each.sources[0], None, GROUPED) for each in found
+        )
+        return Data("transformed", node, (owner,), fits=fits)
 
     def _groupby(self, owner: Data, arguments: Arguments) -> Value:
         return Instance(None, {"grouped": owner})
@@ -150,6 +188,8 @@ class Tables(Selections):
             return Data("statistic", arguments.node, (owner,))
         if name in ("apply", "head", "tail", "shift", "cumsum", "cumcount", "rank", "ffill", "diff"):
             return Data("computed", arguments.node, (owner,))
+        if name in STATISTICS or (name in ("agg", "aggregate") and what in STATISTICS):
+            return Data("aggregate", arguments.node, (owner,))
         return Data("derived", arguments.node, (owner,))
 
     def _repeat(self, owner: Data, arguments: Arguments) -> Value:
@@ -252,6 +292,7 @@ def _is_a_constant(statistic: Data, owner: Data) -> bool:
 
 _METHODS = {
     "append": Tables._append,
+    "apply": Tables._applied,
     "assign": Tables._assign,
     "drop": Tables._drop,
     "dropna": Tables._dropna,
@@ -260,7 +301,9 @@ _METHODS = {
     "get": Tables._get,
     "groupby": Tables._groupby,
     "join": Tables._join,
+    "map": Tables._mapped,
     "merge": Tables._merge,
+    "pipe": Tables._piped,
     "pop": Tables._get,
     "repeat": Tables._repeat,
     "resample": Tables._windows,

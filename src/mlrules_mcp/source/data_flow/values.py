@@ -139,13 +139,14 @@ class Either(Value):
 
 
 class ColumnNames(Value):
-    """Names of columns of some data: `df.columns`, or a selection from it."""
+    """Names of columns of some data: `df.columns`, or a selection from it; `fits` are those that chose them."""
 
-    __slots__ = ("columns", "data")
+    __slots__ = ("columns", "data", "fits")
 
-    def __init__(self, data: Data, columns: Columns = EVERY_COLUMN) -> None:
+    def __init__(self, data: Data, columns: Columns = EVERY_COLUMN, fits: tuple[Fit, ...] = ()) -> None:
         self.data = data
         self.columns = columns
+        self.fits = fits
 
 
 class Scored(Value):
@@ -184,6 +185,7 @@ How: TypeAlias = Literal[
     "either",  # one of the sources
     "derived",  # whatever a function that can't be seen makes of the sources
     "statistic",  # an aggregate over the rows of the source
+    "aggregate",  # an aggregate over each group of rows of the source
     "transformed",  # what a fitted transformer makes of the source
     "predicted",  # what a fitted model says about the source
 ]

@@ -8,7 +8,14 @@ from mlrules_mcp.checks._sklearn import SKLEARN
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
-from mlrules_mcp.source.data_flow.events import Fit
+from mlrules_mcp.source.data_flow.events import GROUPED, Fit
+
+_SPLIT_LATER = "the split into training and test data comes later"
+_SPLIT_BEFORE = "the data was split into training and test data here"
+_AFTERWARDS = (
+    "`{}` is fitted on the test rows as well, so the test score is measured on rows that shaped the training data. "
+    "Fit it on the training part that the split made, best in a Pipeline."
+)
 
 
 class FittedBeforeSplit(Check[ast.Module]):
@@ -17,8 +24,9 @@ class FittedBeforeSplit(Check[ast.Module]):
     ## What it does
     Follows data from where it is read to `train_test_split` (or a split by slices, masks or a splitter), through
     assignments, columns, functions and loops, and finds what was fitted on it on the way: scalers, imputers,
-    vectorizers, decompositions, feature selections, clusterings, and statistics such as `X.mean()` that fill or scale.
-    Encoders that only learn which categories there are, are advice.
+    vectorizers, decompositions, feature selections, clusterings, statistics such as `X.mean()` that fill or scale, and
+    means of the target over groups. What is fitted on all rows after the split, and then used on the training part,
+    is the same mistake. Encoders that only learn which categories there are, are advice.
 
     ## Why it matters
     The test rows have shaped the training data, so the test score says how well the model does on data that it knows.
@@ -116,6 +124,32 @@ class FittedBeforeSplit(Check[ast.Module]):
             """,
             advice=True,
         ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.model_selection import train_test_split
+
+            df = pd.read_csv("houses.csv")
+            levels = «df.groupby("city")["price"].mean()»
+            df["level"] = df["city"].map(levels)
+            train, test = train_test_split(df, random_state=0)
+            model.fit(train.drop(columns="price"), train["price"])
+            """
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import Ridge
+            from sklearn.model_selection import train_test_split
+            from sklearn.preprocessing import StandardScaler
+
+            df = pd.read_csv("houses.csv")
+            X_train, X_test, y_train, y_test = train_test_split(df.drop(columns="price"), df["price"], random_state=0)
+            scaler = StandardScaler()
+            «scaler.fit(df.drop(columns="price"))»
+            model = Ridge().fit(scaler.transform(X_train), y_train)
+            """
+        ),
         Good(
             """
             import pandas as pd
@@ -185,6 +219,19 @@ class FittedBeforeSplit(Check[ast.Module]):
             """,
             "one selection that is called after a part is no split",
         ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.model_selection import train_test_split
+            from sklearn.preprocessing import normalize
+
+            df = pd.read_csv("orders.csv")
+            df["orders"] = df["user"].map(df.groupby("user")["amount"].mean())
+            X = normalize(df.drop(columns="returned"))
+            X_train, X_test, y_train, y_test = train_test_split(X, df["returned"], random_state=0)
+            """,
+            "means of what is known of a group are features, and `normalize` looks at one row at a time",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
@@ -194,9 +241,9 @@ class FittedBeforeSplit(Check[ast.Module]):
             yield self.finding(
                 module,
                 fit.node,
-                _message(fit),
+                _message(fit) if fit.time < split.time else _AFTERWARDS.format(fit.what or "The preprocessing"),
                 advice=fit.learns == "vocabulary",
-                related=[(split.node, "the split into training and test data comes later")],
+                related=[(split.node, _SPLIT_LATER if fit.time < split.time else _SPLIT_BEFORE)],
             )
 
 
@@ -207,6 +254,12 @@ def _message(fit: Fit) -> str:
             "Statistics of all rows are put into the data before it is split, so the test score is measured on rows "
             "that "
             "shaped the training data. Split first and take the statistics from the training part."
+        )
+    if fit.what == GROUPED:
+        return (
+            "Means of the target over all rows become a feature before the rows are split, so each row is told about "
+            "its own target. Split first and take the means from the training part, as `TargetEncoder` in a Pipeline "
+            "does."
         )
     if fit.learns == "vocabulary":
         return (

@@ -92,6 +92,21 @@ class PreprocessedBeforeCrossValidation(Check[ast.Module]):
             """,
             advice=True,
         ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.feature_selection import SelectKBest
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.model_selection import cross_val_score
+
+            df = pd.read_csv("genes.csv")
+            X, y = df.drop(columns="ill"), df["ill"]
+            best = SelectKBest(k=20)
+            «best.fit(X, y)»
+            X = X.loc[:, best.get_support()]
+            print(cross_val_score(LogisticRegression(), X, y))
+            """
+        ),
         Good(
             """
             from sklearn.datasets import load_wine

@@ -103,6 +103,22 @@ class TunedOnTest(Check[ast.Module]):
             """,
             advice=True,
         ),
+        Bad(
+            """
+            import numpy as np
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.metrics import f1_score
+            from sklearn.model_selection import train_test_split
+
+            X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+            chances = LogisticRegression().fit(X_train, y_train).predict_proba(X_test)[:, 1]
+            best, top = 0.5, 0.0
+            for threshold in np.arange(0.1, 0.9, 0.1):
+                score = f1_score(y_test, chances > threshold)
+                if «score > top»:
+                    best, top = threshold, score
+            """
+        ),
         Good(
             """
             from sklearn.model_selection import train_test_split
@@ -132,6 +148,22 @@ class TunedOnTest(Check[ast.Module]):
             if model.score(X_test, y_test) > 0.9:
                 deploy(model)
             """
+        ),
+        Good(
+            """
+            import numpy as np
+            from sklearn.linear_model import LogisticRegression
+            from sklearn.metrics import confusion_matrix
+            from sklearn.model_selection import train_test_split
+
+            X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+            chances = LogisticRegression().fit(X_train, y_train).predict_proba(X_test)[:, 1]
+            for threshold in np.arange(0.1, 0.9, 0.1):
+                matrix = confusion_matrix(y_test, chances > threshold)
+                middle = np.max(matrix) / 2
+                print(matrix, "light" if middle < 10 else "dark")
+            """,
+            "the largest number in a confusion matrix chooses a colour",
         ),
     )
 

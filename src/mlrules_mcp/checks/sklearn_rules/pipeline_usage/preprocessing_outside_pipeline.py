@@ -122,6 +122,18 @@ class PreprocessingOutsidePipeline(Check[ast.Module]):
                 joblib.dump(model, "forest.joblib")
             """
         ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.cluster import KMeans
+            from sklearn.preprocessing import StandardScaler
+
+            customers = pd.read_csv("customers.csv")
+            groups = KMeans(5, random_state=0).fit_predict(StandardScaler().fit_transform(customers))
+            customers.boxplot(by=groups)
+            """,
+            "a clustering of all there is has no other data to be prepared for",
+        ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
