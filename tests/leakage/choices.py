@@ -165,4 +165,165 @@ PAIRS = (
         print(search.best_params_, accuracy_score(test_y, search.predict(test_X)))
         """,
     ),
+    Pair(
+        "the threshold is picked on the test part",
+        "tuned-on-test",
+        """
+        import numpy as np
+        import pandas as pd
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import f1_score
+        from sklearn.model_selection import cross_val_predict, train_test_split
+
+        frame = pd.read_csv("fraud.csv")
+        X, y = frame.drop(columns="fraud"), frame["fraud"]
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+        model = LogisticRegression().fit(X_train, y_train)
+        chances = model.predict_proba(X_test)[:, 1]
+        best, best_f1 = 0.5, 0.0
+        for threshold in np.arange(0.1, 0.9, 0.05):
+            score = f1_score(y_test, (chances >= threshold).astype(int))
+            if score > best_f1:  # LEAK
+                best, best_f1 = threshold, score
+        """,
+        """
+        import numpy as np
+        import pandas as pd
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import f1_score
+        from sklearn.model_selection import cross_val_predict, train_test_split
+
+        frame = pd.read_csv("fraud.csv")
+        X, y = frame.drop(columns="fraud"), frame["fraud"]
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+        model = LogisticRegression().fit(X_train, y_train)
+        chances = cross_val_predict(model, X_train, y_train, method="predict_proba")[:, 1]
+        best, best_f1 = 0.5, 0.0
+        for threshold in np.arange(0.1, 0.9, 0.05):
+            score = f1_score(y_train, (chances >= threshold).astype(int))
+            if score > best_f1:
+                best, best_f1 = threshold, score
+        print(f1_score(y_test, model.predict_proba(X_test)[:, 1] >= best))
+        """,
+    ),
+    Pair(
+        "thresholds are compared in a list",
+        "tuned-on-test",
+        """
+        import numpy as np
+        import pandas as pd
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import f1_score
+        from sklearn.model_selection import cross_val_predict, train_test_split
+
+        frame = pd.read_csv("fraud.csv")
+        X, y = frame.drop(columns="fraud"), frame["fraud"]
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+        model = LogisticRegression().fit(X_train, y_train)
+        chances = model.predict_proba(X_test)[:, 1]
+        thresholds = np.linspace(0, 1, 50)
+        scores = [f1_score(y_test, chances > threshold) for threshold in thresholds]
+        print(thresholds[np.argmax(scores)])  # LEAK
+        """,
+        """
+        import numpy as np
+        import pandas as pd
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.metrics import f1_score
+        from sklearn.model_selection import cross_val_predict, train_test_split
+
+        frame = pd.read_csv("fraud.csv")
+        X, y = frame.drop(columns="fraud"), frame["fraud"]
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+        model = LogisticRegression().fit(X_train, y_train)
+        X_train, X_valid, y_train, y_valid = train_test_split(X_train, y_train, stratify=y_train, random_state=0)
+        model = LogisticRegression().fit(X_train, y_train)
+        chances = model.predict_proba(X_valid)[:, 1]
+        thresholds = np.linspace(0, 1, 50)
+        scores = [f1_score(y_valid, chances > threshold) for threshold in thresholds]
+        print(f1_score(y_test, model.predict_proba(X_test)[:, 1] > thresholds[np.argmax(scores)]))
+        """,
+    ),
+    Pair(
+        "a function scores depths on the test part",
+        "tuned-on-test",
+        """
+        from sklearn.datasets import load_wine
+        from sklearn.model_selection import train_test_split
+        from sklearn.tree import DecisionTreeClassifier
+
+        X, y = load_wine(return_X_y=True)
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+
+        def score(depth):
+            tree = DecisionTreeClassifier(max_depth=depth, random_state=0)
+            tree.fit(X_train, y_train)
+            return tree.score(X_test, y_test)
+
+        results = {}
+        for depth in range(1, 12):
+            results[depth] = score(depth)
+        print(max(results, key=results.get))  # LEAK
+        """,
+        """
+        from sklearn.datasets import load_wine
+        from sklearn.model_selection import cross_val_score, train_test_split
+        from sklearn.tree import DecisionTreeClassifier
+
+        X, y = load_wine(return_X_y=True)
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+
+        def score(depth):
+            tree = DecisionTreeClassifier(max_depth=depth, random_state=0)
+            return cross_val_score(tree, X_train, y_train).mean()
+
+        results = {}
+        for depth in range(1, 12):
+            results[depth] = score(depth)
+        best = max(results, key=results.get)
+        tree = DecisionTreeClassifier(max_depth=best, random_state=0).fit(X_train, y_train)
+        print(tree.score(X_test, y_test))
+        """,
+    ),
+    Pair(
+        "the number of components is picked on the test part",
+        "tuned-on-test",
+        """
+        import numpy as np
+        from sklearn.datasets import load_digits
+        from sklearn.decomposition import PCA
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import train_test_split
+        from sklearn.pipeline import make_pipeline
+
+        # %%
+        X, y = load_digits(return_X_y=True)
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+        # %%
+        sizes = [4, 8, 16, 32]
+        scores = []
+        for size in sizes:
+            model = make_pipeline(PCA(n_components=size), LogisticRegression(max_iter=500))
+            model.fit(X_train, y_train)
+            scores.append(model.score(X_test, y_test))
+        # %%
+        print(sizes[int(np.argmax(scores))])  # LEAK
+        """,
+        """
+        from sklearn.datasets import load_digits
+        from sklearn.decomposition import PCA
+        from sklearn.linear_model import LogisticRegression
+        from sklearn.model_selection import GridSearchCV, train_test_split
+        from sklearn.pipeline import Pipeline
+
+        # %%
+        X, y = load_digits(return_X_y=True)
+        X_train, X_test, y_train, y_test = train_test_split(X, y, stratify=y, random_state=0)
+        # %%
+        model = Pipeline([("pca", PCA()), ("linear", LogisticRegression(max_iter=500))])
+        search = GridSearchCV(model, {"pca__n_components": [4, 8, 16, 32]}).fit(X_train, y_train)
+        # %%
+        print(search.best_params_, search.score(X_test, y_test))
+        """,
+    ),
 )

@@ -11,10 +11,11 @@ from mlrules_mcp.analysis.engine import analyze
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import SourceFile
-from tests.leakage import choices, overlap, preprocessing
+from tests.leakage import afterwards, choices, encoding, folds, overlap, preprocessing, refits, targets
 from tests.leakage.pair import Pair
 
-PAIRS = (*preprocessing.PAIRS, *overlap.PAIRS, *choices.PAIRS)
+MODULES = (preprocessing, afterwards, encoding, folds, refits, overlap, targets, choices)
+PAIRS: tuple[Pair, ...] = tuple(pair for module in MODULES for pair in module.PAIRS)
 CHECKS = Catalogue().narrowed(
     [
         "sklearn_rules.data_leakage_prevention",
