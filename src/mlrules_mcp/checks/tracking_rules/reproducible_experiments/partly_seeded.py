@@ -14,10 +14,13 @@ from mlrules_mcp.checks.tracking_rules.reproducible_experiments._seeds import (
     torch_draws,
 )
 from mlrules_mcp.findings import Finding, Fix, InsertAfter, Span
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 
 _NAMES = {"torch": "PyTorch", "numpy": "NumPy", "random": "Python's `random`"}
 _SEEDED_BY = {"torch": "torch.manual_seed", "numpy": "np.random.seed", "random": "random.seed"}
+# What a number is drawn for that no result hangs on.
+_NOT_DATA = pattern(r"(?i:environ|port\b|_id\b|suffix|file_?name|run_?name|uuid|sleep)")
 
 
 class PartlySeeded(Check[ast.Module]):
@@ -35,7 +38,8 @@ class PartlySeeded(Check[ast.Module]):
 
     ## Do not flag
     Files that others import, tests, programs that call a function which may seed everything (`seed_everything`, an
-    imported `set_seed`), draws in what a loader's workers run (PyTorch seeds those from its own seed).
+    imported `set_seed`), draws in what a loader's workers run (PyTorch seeds those from its own seed), and those of a
+    port or a name.
 
     ## Fix safety
     Suggested: results differ from those of earlier runs.
@@ -173,6 +177,21 @@ class PartlySeeded(Check[ast.Module]):
         ),
         Good(
             """
+            import os
+            from random import randint
+            import torch
+
+            torch.manual_seed(0)
+            os.environ["MASTER_PORT"] = str(randint(20000, 55555))
+            model = torch.nn.Linear(20, 2)
+            for batch in loader:
+                model(batch).mean().backward()
+                optimizer.step()
+            """,
+            "a port: no result hangs on it",
+        ),
+        Good(
+            """
             import numpy as np
             import torch
 
@@ -202,7 +221,7 @@ class PartlySeeded(Check[ast.Module]):
             if library in libraries:
                 continue
             draws = torch_draws(module) if library == "torch" else global_draws(module, library)
-            draws = [draw for draw in draws if not _is_for_display(module, draw)]
+            draws = [draw for draw in draws if not _is_beside_training(module, draw)]
             if draws:
                 yield self._found(module, library, draws[0], seeded)
 
@@ -218,10 +237,11 @@ class PartlySeeded(Check[ast.Module]):
         )
 
 
-def _is_for_display(module: Module, draw: ast.Call) -> bool:
-    """Whether a few items are picked at a notebook's own level, as to show them."""
+def _is_beside_training(module: Module, draw: ast.Call) -> bool:
+    """Whether a draw picks a port, a name and the like, or a few items at a notebook's own level, as to show them."""
     picks = module.called_name(draw) in ("sample", "choice", "choices", "randint", "randrange")
-    return picks and module.source.notebook is not None and module.enclosing_function(draw) is None
+    in_notebook = module.source.notebook is not None and module.enclosing_function(draw) is None
+    return picks and (in_notebook or bool(_NOT_DATA.search(ast.unparse(module.statement(draw)))))
 
 
 def _seeded_as_well(module: Module, library: str, draw: ast.Call, seeding: ast.Call) -> Fix | None:
