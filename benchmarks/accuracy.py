@@ -73,7 +73,7 @@ def main(corpus: Path) -> None:
     missing = []
     findings: dict[str, list[Finding]] = {}
     for repository in sorted({place.repository for place in verdicts} | set(LIBRARIES)):
-        folder = corpus / repository
+        folder = (corpus / repository).resolve()  # a project is its real folder
         if folder.is_dir():
             findings[repository] = findings_in(folder)
         else:

@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -99,12 +100,24 @@ def _found(program: Program) -> Iterator[tuple[str, int]]:
 
 
 def _torchfix(folder: Path, scope: dict[str, Any]) -> Iterator[Program]:
-    """Expected findings stand beside each program as `line:column code message`; all other statements are good."""
+    """Expected findings stand beside each program as `line:column code message`; all other statements are good.
+
+    Programs that it mends stand beside what becomes of them: the lines that change are bad.
+    """
     for file in sorted(folder.glob("*/checker/*.py")):
         text = file.read_text(encoding="utf-8")
         expected = re.findall(r"^(\d+):\d+ (\w+)", file.with_suffix(".txt").read_text(encoding="utf-8"), re.MULTILINE)
         bad = [(int(line), rule) for line, rule in expected]
         yield Program(file.name, text, tuple(_marks(text, bad, re.compile("False negative|not detected"))))
+    for file in sorted(folder.glob("*/codemod/*.in.py")):
+        text, mended = (
+            each.read_text(encoding="utf-8") for each in (file, file.with_name(file.name.replace(".in.", ".out.")))
+        )
+        kinds = SequenceMatcher(None, text.splitlines(), mended.splitlines(), autojunk=False).get_opcodes()
+        rule = f"fix {file.name.removesuffix('.in.py')}"
+        bad = [(line + 1, rule) for kind, start, end, *_ in kinds if kind != "equal" for line in range(start, end)]
+        marks = [mark for mark in _marks(text, bad, re.compile("$^")) if not mark.good]  # others may be left unmended
+        yield Program(file.name, text, tuple(marks))
 
 
 def _sonar(folder: Path, scope: dict[str, Any]) -> Iterator[Program]:

@@ -29,6 +29,20 @@ EXAMPLES = (
     ),
     Bad(
         """
+        import torch
+
+        only_tensors = False
+        model.load_state_dict(«torch.load(args.weights, weights_only=only_tensors)»)
+        """,
+        suggested_fix="""
+        import torch
+
+        only_tensors = False
+        model.load_state_dict(torch.load(args.weights, weights_only=True))
+        """,
+    ),
+    Bad(
+        """
         import joblib
         from huggingface_hub import hf_hub_download
 
@@ -139,6 +153,19 @@ EXAMPLES = (
         def replace(upload: UploadFile):
             app.state.model = «joblib.load(upload.file)»
         """
+    ),
+    Good(
+        """
+        import torch
+
+        def restore(path, trusted, only_tensors):
+            every = True
+            if trusted:
+                every = False
+            model.load_state_dict(torch.load(path, weights_only=every))
+            model.load_state_dict(torch.load(path, weights_only=only_tensors))
+        """,
+        "the caller decides",
     ),
     Good(
         """

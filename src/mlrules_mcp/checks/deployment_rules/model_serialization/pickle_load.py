@@ -158,9 +158,11 @@ def _is_false(given: ast.expr | None) -> bool:
 def _unsafe_argument(call: ast.Call, module: Module) -> str | None:
     """What makes a `torch.load` unpickle everything, in the words of a message."""
     weights_only = argument(call, "weights_only")
-    if isinstance(weights_only, ast.Constant):
-        return "`weights_only=False`" if weights_only.value is False else None
-    if weights_only is not None or passes_unseen_arguments(call):
+    if weights_only is not None:
+        values = module.origins(weights_only)
+        always_off = all(isinstance(value, ast.Constant) and value.value is False for value in values)
+        return "`weights_only=False`" if always_off else None
+    if passes_unseen_arguments(call):
         return None
     if argument(call, "pickle_module", 2) is not None:
         return "A `pickle_module`"

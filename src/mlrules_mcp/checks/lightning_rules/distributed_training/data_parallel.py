@@ -100,6 +100,15 @@ class DataParallel(Check[ast.Call]):
         ),
         Good(
             """
+            import torch
+
+            net = torch.nn.DataParallel(convert(caffe_model))
+            torch.save({"model_state": net.state_dict()}, "converted.pth")
+            """,
+            "it only gives the names of the weights their prefix",
+        ),
+        Good(
+            """
             from torch import nn
 
             class Wrapper(nn.DataParallel):
@@ -118,7 +127,10 @@ class DataParallel(Check[ast.Call]):
         trains = bool(module.backward_calls or module.optimizer_steps)
         if _ALTERNATIVE.search(module.source.code) or _has_one_device(node) or is_test(module):
             return
-        if not trains and (module.calls("load_state_dict") or _NO_TRAINING.search(module.source.path)):
+        converts = module.calls("load_state_dict") or any(
+            module.is_call_to(call, "torch.save") for call in module.calls("save")
+        )
+        if not trains and (converts or _NO_TRAINING.search(module.source.path)):
             return
         yield self.finding(
             module,

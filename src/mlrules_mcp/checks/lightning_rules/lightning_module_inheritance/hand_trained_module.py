@@ -92,6 +92,33 @@ class HandTrainedModule(Check[ast.Module]):
             L.Trainer().fit(Classifier(), loader)
             """
         ),
+        Bad(
+            """
+            import lightning as L
+            import torch
+            from torch import nn
+
+            class Encoder(nn.Module):
+                def forward(self, x):
+                    return x
+
+            class Probe(nn.Module):
+                def forward(self, x):
+                    return x
+
+            class Contrastive(L.LightningModule):
+                def training_step(self, batch, batch_idx):
+                    return self.loss(batch)
+
+            encoder = Encoder()
+            probe = Probe().to(device)
+            optimizer = torch.optim.Adam(probe.parameters())
+            for features, labels in train_loader:
+                optimizer.zero_grad()
+                «nn.functional.cross_entropy(probe(features), labels).backward()»
+                optimizer.step()
+            """
+        ),
         Good(
             """
             import lightning as L
@@ -194,7 +221,20 @@ def _model_made_here(module: Module) -> ast.ClassDef | None:
         for cls in module.nodes(ast.ClassDef)
         if cls.bases and module.is_subclass(cls, MODULE) and not module.is_subclass(cls, LIGHTNING_MODULE)
     )
-    return next((cls for cls in plain if any(_makes_model(module, call, cls) for call in module.calls(cls.name))), None)
+    made = [cls for cls in plain if any(_makes_model(module, call, cls) for call in module.calls(cls.name))]
+    optimized = set(_classes_with_optimizer(module))
+    return next((cls for cls in made if cls in optimized), made[0] if made else None)
+
+
+def _classes_with_optimizer(module: Module) -> Iterator[ast.ClassDef]:
+    """The classes of the file whose objects are asked for their parameters, which an optimizer gets."""
+    for call in module.calls("parameters"):
+        for origin in module.origins(call.func.value) if isinstance(call.func, ast.Attribute) else ():
+            made = origin
+            while isinstance(made, ast.Call) and isinstance(made.func, ast.Attribute):
+                made = made.func.value  # Net().to(device)
+            if isinstance(made, ast.Call) and (cls := module.local_class(made.func)) is not None:
+                yield cls
 
 
 def _makes_model(module: Module, call: ast.Call, cls: ast.ClassDef) -> bool:
