@@ -1,8 +1,9 @@
 """What the checks find of what other tools' own test programs show, rule by rule.
 
-Run: python benchmarks/recall.py CORPUS, a folder with copies of pytorch-labs/torchfix, SonarSource/sonar-python and
-trailofbits/semgrep-rules as `owner/name`. Their rules, the checks that answer to each, and the lines we differ on with
-the reason are in `benchmarks/accuracy/recall.json`. Exits with 1 where something in scope is missed without a reason.
+Run: python benchmarks/recall.py CORPUS, a folder with copies of pytorch-labs/torchfix, SonarSource/sonar-python,
+trailofbits/semgrep-rules and SERG-Delft/dslinter as `owner/name`. Their rules, the checks that answer to each, and
+the lines we differ on with the reason are in `benchmarks/accuracy/recall.json`. Exits with 1 where something in scope
+is missed, or something good reported, without a reason.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
+from textwrap import dedent
 from typing import Any, NamedTuple
 
 from rich.console import Console
@@ -79,7 +81,8 @@ def _outcomes(tool: str, scope: dict[str, Any], program: Program) -> Iterator[Ou
         checks = scope["checks"].get(mark.rule, ())
         reported = any(check in checks and mark.first <= line <= mark.last for check, line in found)
         excepted = any(
-            program.name.endswith(each["path"]) and mark.first in each["lines"] for each in scope["exceptions"]
+            each["rule"] == mark.rule and program.name == each["path"] and mark.first in each["lines"]
+            for each in scope["exceptions"]
         )
         if not checks:
             result = "out of scope"
@@ -145,10 +148,36 @@ def _semgrep(folder: Path, scope: dict[str, Any]) -> Iterator[Program]:
         yield Program(file.name, text, tuple(marks))
 
 
+def _dslinter(folder: Path, scope: dict[str, Any]) -> Iterator[Program]:
+    """Each test holds a program, and asserts that there are messages or none; its file is named like the rule."""
+    for file in sorted(folder.glob("test_*.py")):
+        rule = file.stem.removeprefix("test_")
+        for test in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if not isinstance(test, ast.FunctionDef):
+                continue
+            good, texts = "assertNoMessages" in ast.unparse(test), list(_scripts(test))
+            if texts and (good or "assertAddsMessages" in ast.unparse(test)):
+                text = dedent(texts[0])
+                mark = Mark(rule, 1, text.count("\n") + 1, good)
+                yield Program(f"{file.name}::{test.name}", text, (mark,))
+
+
+def _scripts(test: ast.FunctionDef) -> Iterator[str]:
+    """The programs that a test assigns to a variable, or parses as they are."""
+    for node in ast.walk(test):
+        match node:
+            case (
+                ast.Assign(targets=[ast.Name()], value=ast.Constant(value=str() as text))
+                | ast.Call(func=ast.Attribute(attr="extract_node" | "parse"), args=[ast.Constant(value=str() as text)])
+            ):
+                yield text
+
+
 READERS: dict[str, Callable[[Path, dict[str, Any]], Iterator[Program]]] = {
     "TorchFix": _torchfix,
     "SonarPython": _sonar,
     "Trail of Bits": _semgrep,
+    "dslinter": _dslinter,
 }
 
 

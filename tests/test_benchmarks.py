@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mlrules_mcp.catalogue import all_checks
 from mlrules_mcp.findings import Finding, Location
 
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
@@ -71,7 +72,12 @@ def test_the_marks_of_each_tool_are_read(recall: dict[str, Any], tmp_path: Path)
     checker.mkdir(parents=True)
     (checker / "qr.py").write_text("import torch\nq = torch.qr(\n    x)\ny = 1\n")
     (checker / "qr.txt").write_text("2:5 TOR101 Use of deprecated function torch.qr\n")
-    (torchfix,) = recall["READERS"]["TorchFix"](tmp_path / "torchfix", {})
+    codemod = tmp_path / "torchfix" / "misc" / "codemod"
+    codemod.mkdir()
+    (codemod / "qr.in.py").write_text("import torch\nq = torch.qr(x)\n")
+    (codemod / "qr.out.py").write_text("import torch\nq = torch.linalg.qr(x)\n")
+    torchfix, pair = recall["READERS"]["TorchFix"](tmp_path / "torchfix", {})
+    assert [tuple(mark) for mark in pair.marks] == [("fix qr", 2, 2, False)]
     assert [tuple(mark) for mark in torchfix.marks] == [
         ("TOR101", 2, 3, False),
         ("TOR101", 1, 1, True),
@@ -83,12 +89,21 @@ def test_the_marks_of_each_tool_are_read(recall: dict[str, Any], tmp_path: Path)
     (tmp_path / "load.py").write_text(
         "# ruleid: load\n\nclass A:\n    x = 1\n# ok: load\na()\n# todoruleid: load\nb()\n"
     )
+    (checkers := tmp_path / "checkers").mkdir()
+    (checkers / "test_nan.py").write_text(
+        "class T:\n    def test_a(self):\n        script = 'x\\ny'\n        with self.assertNoMessages(): pass\n"
+        "    def test_b(self):\n        n = extract('z')\n        assert n\n"
+    )
+    (dslinter,) = recall["READERS"]["dslinter"](checkers, {})
+    assert [tuple(mark) for mark in dslinter.marks] == [("nan", 1, 2, True)]
     (semgrep,) = recall["READERS"]["Trail of Bits"](tmp_path, {})
     assert [tuple(mark) for mark in semgrep.marks] == [("load", 3, 4, False), ("load", 6, 6, True)]
 
 
 def test_a_rule_of_another_tool_is_in_scope_or_has_a_reason_not_to_be(recall: dict[str, Any]) -> None:
+    known = {check.name for check in all_checks()}
     for scope in json.loads(recall["SCOPE"].read_text(encoding="utf-8")).values():
+        assert {check for checks in scope["checks"].values() for check in checks} <= known
         assert not set(scope["checks"]) & set(scope["out_of_scope"])
         assert all(scope["out_of_scope"].values())
         for exception in scope["exceptions"]:
