@@ -143,6 +143,21 @@ class NothingLogged(Check[ast.ClassDef]):
 
             class Classifier(L.LightningModule):
                 def training_step(self, batch, batch_idx):
+                    loss = self.loss(batch)
+                    self.trainer.last_loss = loss.detach()
+                    return loss
+
+                def configure_optimizers(self):
+                    return optimizer(self.parameters())
+            """,
+            "a callback logs what the trainer holds",
+        ),
+        Good(
+            """
+            import lightning as L
+
+            class Classifier(L.LightningModule):
+                def training_step(self, batch, batch_idx):
                     return self.loss(batch)
 
                 def configure_optimizers(self):
@@ -195,4 +210,6 @@ def _logs(module: Module, cls: ast.ClassDef) -> bool:
                     return True
             case ast.Attribute(attr="logger" | "loggers" | "experiment"):
                 return True
+            case ast.Attribute(value=ast.Attribute(attr="trainer"), ctx=ast.Store()):
+                return True  # a value for the callbacks that see the trainer
     return False
