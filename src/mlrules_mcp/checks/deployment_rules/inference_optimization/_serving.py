@@ -104,11 +104,21 @@ def loads(function: Function | ast.Module, module: Module) -> Iterator[Load]:
             continue
         if _loads_model(node, module):
             yield Load(node)
-        elif (helper := module.local_function(node)) is not None and helper is not function and not _is_cached(helper):
-            for inner in module.walk(helper.body):
-                if isinstance(inner, ast.Call) and _loads_model(inner, module) and not _is_kept(inner, module):
-                    yield Load(node, inner)
-                    break
+        elif (inside := _load_inside(node, function, module)) is not None:
+            yield Load(node, inside)
+
+
+def _load_inside(call: ast.Call, caller: Function | ast.Module, module: Module) -> ast.Call | None:
+    """Where the function of this module that is called, or the class that is made, loads a model."""
+    cls = module.local_class(call.func)
+    called = module.local_function(call) if cls is None else module.method(cls, "__init__")
+    if called is None or called is caller or _is_cached(called):
+        return None
+    for node in module.walk(called.body):
+        # What an object keeps is gone with it.
+        if isinstance(node, ast.Call) and _loads_model(node, module) and (cls or not _is_kept(node, module)):
+            return node
+    return None
 
 
 def _loads_model(call: ast.Call, module: Module) -> bool:

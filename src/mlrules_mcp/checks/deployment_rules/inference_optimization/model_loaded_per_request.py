@@ -17,7 +17,8 @@ class ModelLoadedPerRequest(Check[ast.Module]):
     ## What it does
     Finds calls that load a model (`torch.load`, `from_pretrained`, `joblib.load`, `load_model`, `pipeline` and the
     like) in functions that answer requests: routes of FastAPI, Flask and their kin, functions that Gradio calls; also
-    through a function of the same file. A Streamlit script runs anew for each click, so there it is the script.
+    through a function or class of the same file. A Streamlit script runs anew for each click, so there it is the
+    script.
 
     ## Why it matters
     Reading a model from disk takes from a second to minutes and its memory once more for every request that is
@@ -67,6 +68,23 @@ class ModelLoadedPerRequest(Check[ast.Module]):
             def predict():
                 model = «get_model()»
                 return jsonify(model(read(request)).tolist())
+            """
+        ),
+        Bad(
+            """
+            from fastapi import FastAPI
+            from transformers import AutoModel, AutoTokenizer
+
+            class Embedder:
+                def __init__(self):
+                    self.tokenizer = AutoTokenizer.from_pretrained("org/model")
+                    self.model = AutoModel.from_pretrained("org/model")
+
+            app = FastAPI()
+
+            @app.get("/embed")
+            def embed(text: str):
+                return «Embedder()».embed(text)
             """
         ),
         Bad(
@@ -138,6 +156,11 @@ class ModelLoadedPerRequest(Check[ast.Module]):
                 if model is None:
                     model = torch.load("model.pt", weights_only=False)
                 return str(model(x))
+
+            @app.post("/d")
+            def fourth():
+                app.embedder = app.embedder or Embedder()
+                return str(app.embedder(x))
 
             @app.post("/c/<name>")
             def third(name):

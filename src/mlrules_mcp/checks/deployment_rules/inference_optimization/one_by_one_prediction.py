@@ -66,6 +66,8 @@ class OneByOnePrediction(Check[ast.Call]):
             scores = [«model.predict_proba(x.reshape(1, -1))»[0, 1] for x in X_new]
             for i in range(len(X_test)):
                 results.append(‹model.predict(X_test[i : i + 1])›)
+            for i in range(len(X_test)):
+                labels[i] = ‹model.predict([X_test[i]])›[0]
             """
         ),
         Bad(
@@ -224,7 +226,8 @@ def _goes_over_rows(turn: ast.AST, row: ast.expr, call: ast.Call, module: Module
         name
         for node in body
         if isinstance(node, ast.Assign) and call in module.walk(node.value)
-        for name in _names(*node.targets)
+        for target in node.targets
+        for name in _names(target.value if isinstance(target, ast.Subscript) else target)
     }
     if not results.isdisjoint(inputs) or any(
         isinstance(node, ast.Call) and last_name(node.func) in ("fit", "partial_fit") for node in body
