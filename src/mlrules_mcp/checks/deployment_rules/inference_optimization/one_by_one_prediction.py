@@ -14,8 +14,9 @@ from mlrules_mcp.source.gradients import last_name
 from mlrules_mcp.source.tree import FUNCTIONS
 
 _GROWS = frozenset({"append", "extend", "add", "insert", "write", "update"})
-_STREAMS = pattern(
-    r"VideoCapture|consumer|queue|socket|serial|\benv\b|\benvs\b|gym|episode|while True|webcam|pyaudio|kaggle_env",
+_ONE_AT_A_TIME = pattern(
+    r"VideoCapture|consumer|queue|socket|serial|\benv\b|\benvs\b|gym|episode|while True|webcam|pyaudio|kaggle_env|"
+    r"perturb|adversarial",
     re.IGNORECASE,
 )
 _FEW = 10
@@ -34,7 +35,7 @@ class OneByOnePrediction(Check[ast.Call]):
 
     ## Do not flag
     Predictions whose input depends on the one before (forecasts, generated text, games), streams of frames or messages,
-    a handful of hand-written examples, whole batches; tests.
+    inputs that an attack searches for, a handful of hand-written examples, whole batches; tests.
 
     ## Fix safety
     No fix: the rows have to be collected before the loop.
@@ -138,6 +139,17 @@ class OneByOnePrediction(Check[ast.Call]):
         ),
         Good(
             """
+            import joblib
+            from sklearn.svm import SVC
+
+            for target in targets:
+                image = original + perturbation(target)
+                fooled.append(model.predict(image.reshape(1, -1)))
+            """,
+            "inputs that an attack searches for",
+        ),
+        Good(
+            """
             import numpy as np
             from sklearn.model_selection import LeaveOneOut
 
@@ -217,7 +229,7 @@ def _goes_over_rows(turn: ast.AST, row: ast.expr, call: ast.Call, module: Module
     inputs = _inputs(row, turn, module)
     if targets.isdisjoint(inputs) or not targets.isdisjoint(_names(call.func.value)):
         return False
-    if any(_is_short(iterable, module) for iterable in iterables) or _STREAMS.search(module.source.code):
+    if any(_is_short(iterable, module) for iterable in iterables) or _ONE_AT_A_TIME.search(module.source.code):
         return False
     if not isinstance(turn, ast.For):
         return True
