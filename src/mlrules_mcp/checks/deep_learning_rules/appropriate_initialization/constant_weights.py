@@ -13,6 +13,8 @@ from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
 
 _LAYERS = frozenset({"Linear", *(f"{kind}{n}d" for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3))})
+# What `m.__class__.__name__.find("Conv") != -1` asks for.
+_BY_CLASS_NAME = {"Conv": _LAYERS - {"Linear"}, "Linear": frozenset({"Linear"})}
 _CONSTANTS = {"zeros_": 0.0, "ones_": 1.0}
 _FILLS = frozenset({"fill_", "zero_", "constant_", "zeros_", "ones_"})
 _OTHER_VALUES = pattern(r"normal_|uniform_|orthogonal_|dirac_|eye_|sparse_|copy_|kaiming|xavier|trunc")
@@ -109,6 +111,22 @@ class ConstantWeights(Check[ast.Module]):
 
             net = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Linear(8, 1))
             net.apply(init)
+            """
+        ),
+        Bad(
+            """
+            import torch.nn as nn
+
+            def weights_init(m):
+                classname = m.__class__.__name__
+                if classname.find("Conv") != -1:
+                    «m.weight.data.fill_(0.02)»
+                elif classname.find("BatchNorm") != -1:
+                    m.weight.data.fill_(1.0)
+                    m.bias.data.fill_(0)
+
+            net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 8, 3))
+            net.apply(weights_init)
             """
         ),
         Good(
@@ -263,6 +281,11 @@ def _asked_kinds(module: Module, test: ast.expr, name: str) -> frozenset[str] | 
             comparators=[classes],
         ) if asked == name:
             elements = classes.elts if isinstance(classes, ast.Tuple | ast.List | ast.Set) else [classes]
+        case ast.Compare(
+            left=ast.Call(func=ast.Attribute(attr="find"), args=[ast.Constant(value=str() as kind)]),
+            ops=[ast.NotEq() | ast.Gt()],
+        ):
+            return _BY_CLASS_NAME.get(kind, frozenset({kind}))
         case ast.BoolOp(op=ast.Or(), values=values):
             parts = [_asked_kinds(module, value, name) for value in values]
             return None if None in parts else frozenset().union(*(part for part in parts if part is not None))

@@ -53,12 +53,12 @@ def _is_conditional(module: Module, site: ast.AST, loop: Loop | None) -> bool:
     """Whether a node runs in some turns of a loop only, or in some calls of its function."""
     around = loop or module.enclosing_function(site) or module.tree
     return any(
-        module.is_inside(guard.test, around) and not _asks_whether_there_is_one(guard.test)
+        module.is_inside(guard.test, around) and not asks_whether_there_is_one(guard.test)
         for guard in module.guards(site)
     )
 
 
-def _asks_whether_there_is_one(test: ast.expr) -> bool:
+def asks_whether_there_is_one(test: ast.expr) -> bool:
     """`if scheduler is not None:`, `if scheduler:`."""
     match test:
         case ast.Compare(ops=[ast.IsNot() | ast.Is()], comparators=[ast.Constant(value=None)]) | ast.Name():

@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlrules_mcp.checks.check import Bad, Check, Good, safe, suggested
-from mlrules_mcp.checks.deep_learning_rules.learning_rate_scheduling._loops import optimizer_sites
+from mlrules_mcp.checks.deep_learning_rules.learning_rate_scheduling._loops import (
+    asks_whether_there_is_one,
+    optimizer_sites,
+)
 from mlrules_mcp.checks.deep_learning_rules.learning_rate_scheduling._schedulers import (
     PLATEAU,
     ScheduleStep,
@@ -152,6 +155,22 @@ class SchedulerBeforeOptimizer(Check[ast.Module]):
                     evaluate(model)
             """
         ),
+        Bad(
+            """
+            import torch
+
+            def fit(model, loader, decay):
+                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+                scheduler = torch.optim.lr_scheduler.StepLR(optimizer, 30) if decay else None
+                for epoch in range(100):
+                    if scheduler is not None:
+                        «scheduler.step()»
+                    for x, y in loader:
+                        optimizer.zero_grad()
+                        criterion(model(x), y).backward()
+                        optimizer.step()
+            """
+        ),
         Good(
             """
             import torch
@@ -252,7 +271,7 @@ def _compared(module: Module, statement: ast.stmt, steps: list[ast.AST], loop: L
             return _Order(statement, block[later], block) if later > place else None
         if parent is loop or not isinstance(parent, ast.With | ast.Try | ast.If):
             return None
-        if isinstance(parent, ast.If) and not _is_phase(parent, module):
+        if isinstance(parent, ast.If) and not (_is_phase(parent, module) or asks_whether_there_is_one(parent.test)):
             return None
         child = parent
 

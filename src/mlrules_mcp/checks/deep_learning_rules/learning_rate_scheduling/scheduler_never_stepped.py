@@ -89,6 +89,18 @@ class SchedulerNeverStepped(Check[ast.Module]):
         ),
         Bad(
             """
+            import lightning as L
+            import torch
+
+            class Classifier(L.LightningModule):
+                def configure_optimizers(self):
+                    optimizer = torch.optim.Adam(self.parameters(), lr=1e-3)
+                    self.scheduler = «torch.optim.lr_scheduler.StepLR(optimizer, 10)»
+                    return optimizer
+            """
+        ),
+        Bad(
+            """
             import torch
             from torch.optim.lr_scheduler import StepLR
 
@@ -191,7 +203,7 @@ class SchedulerNeverStepped(Check[ast.Module]):
             for_lightning = _in_configure_optimizers(module, call)
             if not for_lightning and not module.optimizer_steps:
                 continue
-            if not _is_handed_on(module, call):
+            if not _is_handed_on(module, call, for_lightning):
                 yield self.finding(
                     module,
                     call,
@@ -210,7 +222,7 @@ def _in_configure_optimizers(module: Module, call: ast.Call) -> bool:
     return module.is_subclass(cls, LIGHTNING_MODULE)
 
 
-def _is_handed_on(module: Module, call: ast.Call) -> bool:
+def _is_handed_on(module: Module, call: ast.Call, for_lightning: bool) -> bool:
     """Whether a schedule is stepped, or goes where it may be."""
     match module.parent(call):
         case ast.Expr() as statement:
@@ -224,7 +236,7 @@ def _is_handed_on(module: Module, call: ast.Call) -> bool:
                 any(_is_used(module, use) for use in module.nodes(ast.Attribute) if use.attr == name)
                 or any(node.value == name for node in module.nodes(ast.Constant))
                 or cls is None
-                or not any(module.is_inside(step, cls) for step in module.optimizer_steps)
+                or not (for_lightning or any(module.is_inside(step, cls) for step in module.optimizer_steps))
             )
     return True
 
