@@ -205,7 +205,11 @@ class Containers(Learners):
                 found = [*rest, *([] if isinstance(index, Known) else keys.values())]
                 value = either(found) if found else Unknown(node)
                 name = known(index)
-                return self.named(name, value, node) if isinstance(name, str) and rest else value
+                if not isinstance(name, str) or not rest:
+                    return value
+                if value.__class__ is Unknown:
+                    return keys.setdefault(name, Unknown(node, name))
+                return self.named(name, value, node)
             case Data():
                 return either([self.subscript(owner, option, node) for option in options(index)])
             case Method(owner=Data() as data):

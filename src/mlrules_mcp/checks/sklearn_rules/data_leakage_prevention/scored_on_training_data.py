@@ -26,6 +26,7 @@ class ScoredOnTrainingData(Check[ast.Module]):
     ## Do not flag
     Scores on the training data beside one on other data or a cross-validation, out-of-bag scores, clusterings and
     densities, which have nothing to predict, models that other functions may score, and early stopping on other data.
+    R2 of a `LinearRegression` on its own rows describes them: advice.
 
     ## Fix safety
     No fix: data has to be split off before the model is fitted.
@@ -86,6 +87,17 @@ class ScoredOnTrainingData(Check[ast.Module]):
             search.fit(X, y)
             print(«search.score(X_test, y_test)»)
             """
+        ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LinearRegression
+
+            df = pd.read_csv("income.csv")
+            line = LinearRegression().fit(df[["age"]], df["income"])
+            print("R2", «line.score(df[["age"]], df["income"])»)
+            """,
+            advice=True,
         ),
         Good(
             """
@@ -151,20 +163,27 @@ class ScoredOnTrainingData(Check[ast.Module]):
             """
             import pandas as pd
             from sklearn.naive_bayes import MultinomialNB
-            from sklearn.ensemble import RandomForestClassifier
 
             data = pd.read_csv("spam.csv").values
-            X_first, y_first = data[:-100,][:, :48], data[:-100,][:, -1]
+            X, y = data[:, :48], data[:, -1]
+            X_first, y_first = X[:-100,], y[:-100,]
+            X_last, y_last = X[-100:,], y[-100:,]
             model = MultinomialNB().fit(X_first, y_first)
-            print(model.score(data[-100:,][:, :48], data[-100:,][:, -1]))
-
-            parts = {}
-            for part in ["train", "test"]:
-                parts[part] = pd.read_csv(f"{part}.csv").values
-            forest = RandomForestClassifier().fit(parts["train"][:, :48], parts["train"][:, -1])
-            print(forest.score(parts["test"][:, :48], parts["test"][:, -1]))
+            print(model.score(X_last, y_last))
             """,
-            "slices from both ends, and parts by their names in a dictionary, are different rows",
+            "slices from both ends are different rows",
+        ),
+        Good(
+            """
+            from sklearn.ensemble import RandomForestClassifier
+
+            tables, labels = {}, {}
+            for part in parts:
+                tables[part], labels[part] = load(part)
+            forest = RandomForestClassifier().fit(tables["train"], labels["train"])
+            print(forest.score(tables["test"], labels["test"]))
+            """,
+            "parts in a dictionary are different rows by their names",
         ),
     )
 
@@ -187,5 +206,6 @@ class ScoredOnTrainingData(Check[ast.Module]):
                 "The model is scored on the rows that it was fitted on, and nowhere on others, so the score says "
                 "nothing about "
                 "new data. Score it on a test part that was split off before the fit, or by cross-validation.",
+                advice=(score.learner.name or "").endswith(".LinearRegression"),
                 related=[(fit.node, "the fit on these rows")],
             )

@@ -87,7 +87,7 @@ class SearchByHand(Check[ast.Module]):
                     print(name, SVC(C=C).fit(X_train, y_train).score(X_val, y_val))
             for gamma, row_axes in zip([0.1, 1], axes):
                 for C, ax in zip([1, 10], row_axes):
-                    ax.set_title(SVC(C=C, gamma=gamma).fit(X_train, y_train).score(X_val, y_val))
+                    draw(ax, SVC(C=C, gamma=gamma).fit(X_train, y_train).score(X_val, y_val))
             """,
             "one setting, or a plot for each",
         ),

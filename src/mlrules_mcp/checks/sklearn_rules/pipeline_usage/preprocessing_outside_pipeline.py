@@ -107,23 +107,6 @@ class PreprocessingOutsidePipeline(Check[ast.Module]):
         ),
         Good(
             """
-            import os
-            import joblib
-            import pandas as pd
-            from sklearn.ensemble import RandomForestRegressor
-            from sklearn.pipeline import make_pipeline
-            from sklearn.preprocessing import StandardScaler
-
-            train = pd.read_csv("train.csv")
-            if os.path.exists("forest.joblib"):
-                model = joblib.load("forest.joblib")
-            else:
-                model = make_pipeline(StandardScaler(), RandomForestRegressor()).fit(train[["size"]], train["price"])
-                joblib.dump(model, "forest.joblib")
-            """
-        ),
-        Good(
-            """
             import pandas as pd
             from sklearn.cluster import KMeans
             from sklearn.preprocessing import StandardScaler
