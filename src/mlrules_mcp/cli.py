@@ -226,7 +226,12 @@ def explain(rule: str, output: str, manifests: tuple[Path, ...]) -> None:
 
 
 @cli.command("train-check")
-@click.option("--device", default="auto", metavar="DEVICE", help="auto (default), all, cpu, cuda, mps, xpu.")
+@click.option(
+    "--device",
+    default="auto",
+    metavar="DEVICE",
+    help="auto (default): what is there, or a simulated GPU; all, cpu, cuda, mps, xpu, simulated.",
+)
 @click.option("--seed", default=0, help="What all randomness follows from. Default: 0.")
 @click.option("--time-limit", default=120.0, metavar="SECONDS", help="Default: 120.")
 @_format("text", "json")

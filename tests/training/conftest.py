@@ -7,7 +7,10 @@ import pytest
 import torch
 
 from mlrules_mcp.training.sample import Waveforms
+from mlrules_mcp.training.simulated.device import register
 from mlrules_mcp.training.trials import Subject, Trials
+
+register()  # before any test goes backward: PyTorch counts its devices once
 
 
 @pytest.fixture(autouse=True)

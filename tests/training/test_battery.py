@@ -24,8 +24,15 @@ def there(monkeypatch):
 def test_every_device_that_is_there_is_chosen_by_default(there):
     there("cpu", "cuda")
     assert battery.choose_devices("auto") == ("cpu", "cuda")
-    assert battery.choose_devices("all") == ("cpu", "cuda")
+    assert battery.choose_devices("all") == ("cpu", "cuda", "simulated")
     assert battery.choose_devices("cuda") == ("cuda",)
+
+
+def test_the_simulated_device_stands_in_where_there_is_no_accelerator(there):
+    there("cpu")
+    assert battery.choose_devices("auto") == ("cpu", "simulated")
+    assert battery.choose_devices("cpu") == ("cpu",)
+    assert battery.choose_devices("simulated") == ("simulated",)
 
 
 def test_a_device_that_is_absent_is_an_error_that_names_the_present_ones(there):
@@ -33,12 +40,6 @@ def test_a_device_that_is_absent_is_an_error_that_names_the_present_ones(there):
     with pytest.raises(TrainingError, match=r"no cuda device .* Present: cpu, xpu\.") as caught:
         battery.choose_devices("cuda")
     assert caught.value.reason == "device-absent"
-
-
-def test_a_machine_with_an_accelerator_leaves_nothing_unsaid():
-    assert battery.not_shown("auto", ("cpu", "mps")) == []
-    assert [outcome.device for outcome in battery.not_shown("auto", ("cpu",))] == ["accelerator"]
-    assert [outcome.device for outcome in battery.not_shown("all", ("cpu", "mps"))] == ["simulated"]
 
 
 def test_a_model_that_cannot_be_made_is_broken_once_and_no_crash(subject, tmp_path):

@@ -74,20 +74,12 @@ def test_training_is_seen_to_work_in_the_figures(real_run):
         assert report.metric == "val_accuracy"
         assert report.validation[-1] > report.validation[0] + 0.4
         assert report.steps_per_second > 0
-        assert report.peak_memory_bytes > 0
+        assert report.device == "simulated" or report.peak_memory_bytes > 0
 
 
 def test_variables_of_another_job_do_not_reach_the_worker(real_run):
     result, _, _ = real_run
     assert len(result.devices[0].validation) == 5  # before training and after each of four epochs
-
-
-def test_what_was_not_shown_is_said(real_run):
-    result, _, _ = real_run
-    statuses = {outcome.device: outcome.status for outcome in result.checks if not outcome.figures}
-    assert statuses.pop("simulated") == "not_simulated"
-    if len(result.devices) == 1:
-        assert statuses == {"accelerator": "not_applicable"}
 
 
 def test_progress_rises_by_one_to_the_last_check(real_run):
@@ -129,7 +121,6 @@ print(sorted({"torch", "lightning", "numpy", "pydantic", "mcp", "libcst"} & sys.
         ({"seed": -1}, "bad-argument", "from 0 to 4294967295, not -1"),
         ({"time_limit": 0}, "bad-argument", "above 0, not 0"),
         ({"time_limit": float("nan")}, "bad-argument", "above 0, not nan"),
-        ({"device": "simulated"}, "not-available", "not available in this version"),
     ],
 )
 def test_what_cannot_be_asked_for_is_said_at_once(arguments, reason, text):

@@ -16,8 +16,8 @@ from mlrules_mcp import __version__
 from mlrules_mcp.training import devices, sample
 from mlrules_mcp.training.checks import TrainingCheck, all_checks
 from mlrules_mcp.training.checks.trains_on_every_device import TrainsOnEveryDevice
-from mlrules_mcp.training.errors import TrainingError, TrainingFailedError
-from mlrules_mcp.training.result import CheckOutcome, DeviceReport, Status, TrainingResult
+from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError
+from mlrules_mcp.training.result import CheckOutcome, DeviceReport, TrainingResult
 from mlrules_mcp.training.trials import Subject, Trials
 
 CURVE_POINTS = 24
@@ -45,7 +45,8 @@ def run_battery(
     """Train the subject on each device and let every check look.
 
     Args:
-        requested: a device's name, `auto` for every device that is there, or `all` for the simulated one too.
+        requested: a device's name, `auto` for every device that is there and the simulated one where no accelerator
+            is, or `all` for the simulated one in any case.
         seed: what every training starts from.
         folder: where checkpoints may be written.
         subject: what is trained.
@@ -61,15 +62,15 @@ def run_battery(
     reports: list[DeviceReport] = []
     outcomes: list[CheckOutcome] = []
     parameters = None
+    devices.prepare(chosen)
     for device in chosen:
         trials = Trials(subject, device, seed, folder)
-        for check in checks:
-            progress(1 + len(outcomes), total, f"{device}: {check.name}")
-            outcomes.append(_run(check, trials))
-        reports.append(report(trials))
+        with devices.made_present(device):
+            for check in checks:
+                progress(1 + len(outcomes), total, f"{device}: {check.name}")
+                outcomes.append(_run(check, trials))
+            reports.append(report(trials))
         parameters = parameters or _parameters(trials)
-    if requested in {"auto", "all"}:
-        outcomes += not_shown(requested, chosen)
     return TrainingResult(
         model=subject.name,
         parameters=parameters,
@@ -90,30 +91,15 @@ def run_battery(
 def choose_devices(requested: str) -> tuple[str, ...]:
     """The devices to train on, in the order of `devices.present`; raises TrainingError for one that is absent."""
     there = devices.present()
-    if requested in {"auto", "all"}:
+    if requested == "all" or (requested == "auto" and there == ("cpu",)):
+        return (*there, devices.SIMULATED)
+    if requested == "auto":
         return there
-    if requested in there:
+    if requested in (*there, devices.SIMULATED):
         return (requested,)
     present = ", ".join(there)
     message = f"There is no {requested} device that PyTorch {torch.__version__} can use. Present: {present}."
     raise TrainingError("device-absent", message)
-
-
-def not_shown(requested: str, chosen: tuple[str, ...]) -> list[CheckOutcome]:
-    """What the run says nothing about, so that nobody takes it for shown."""
-
-    def outcome(device: str, status: Status, message: str) -> CheckOutcome:
-        return CheckOutcome(TrainsOnEveryDevice.name, TrainsOnEveryDevice.rule, device, status, message)
-
-    outcomes = []
-    if chosen == ("cpu",):
-        names = ", ".join(devices.ACCELERATORS)
-        message = f"This machine has no accelerator ({names}): whether the model trains on one is not shown."
-        outcomes.append(outcome("accelerator", "not_applicable", message))
-    if requested == "all":
-        message = "The simulated accelerator is not available in this version."
-        outcomes.append(outcome("simulated", "not_simulated", message))
-    return outcomes
 
 
 def report(trials: Trials) -> DeviceReport:
@@ -121,7 +107,7 @@ def report(trials: Trials) -> DeviceReport:
     description = devices.describe(trials.device)
     try:
         trial = trials.first
-    except TrainingFailedError:
+    except (TrainingFailedError, NotSimulatedError):
         return description
     seen = trial.recorder
     return replace(
@@ -139,6 +125,8 @@ def report(trials: Trials) -> DeviceReport:
 def _run(check: TrainingCheck, trials: Trials) -> CheckOutcome:
     try:
         outcome = check.run(trials)
+    except NotSimulatedError as error:
+        return check.outcome(trials, "not_simulated", f"{error}.")
     except TrainingFailedError:
         message = f"The model could not be trained on {trials.device}; see {TrainsOnEveryDevice.name}."
         return check.outcome(trials, "not_applicable", message)
@@ -149,7 +137,7 @@ def _run(check: TrainingCheck, trials: Trials) -> CheckOutcome:
 def _parameters(trials: Trials) -> int | None:
     try:
         model = trials.first.model
-    except TrainingFailedError:
+    except (TrainingFailedError, NotSimulatedError):
         return None
     return sum(value.numel() for value in model.parameters() if value.requires_grad)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from lightning.pytorch.accelerators import Accelerator
 from lightning.pytorch.strategies import SingleDeviceStrategy
 
 from mlrules_mcp.training.result import DeviceReport
+from mlrules_mcp.training.simulated.device import NAME, register
+from mlrules_mcp.training.simulated.simulation import simulated_accelerator
 
 ACCELERATORS = ("cuda", "mps", "xpu")
+SIMULATED = NAME
 KNOWN_TO_LIGHTNING = ("cpu", "cuda", "mps")
 GIB = 1024**3
 
@@ -34,6 +38,8 @@ def describe(device: str) -> DeviceReport:
     if device == "cpu":
         name = _processor()
         hardware = f"{os.cpu_count()} cores{_memory(_system_memory())}"
+    elif device == SIMULATED:
+        name, hardware = "simulated accelerator", "the CPU's numbers under CUDA's device rules"
     elif device == "mps":
         name = f"{_processor()} (Metal)"
         hardware = f"unified memory{_memory(_system_memory())}"
@@ -53,6 +59,17 @@ def trainer_arguments(device: str) -> dict[str, Any]:
         return {"accelerator": device, "devices": 1}
     accelerator = PlainAccelerator()
     return {"strategy": SingleDeviceStrategy(device=torch.device(device, 0), accelerator=accelerator)}
+
+
+def prepare(chosen: tuple[str, ...]) -> None:
+    """Make the simulated device known, if it is among the chosen ones: PyTorch counts devices when it first trains."""
+    if SIMULATED in chosen:
+        register()
+
+
+def made_present(device: str) -> AbstractContextManager[object]:
+    """A context in which the device is there: the simulated one is not, outside it."""
+    return simulated_accelerator() if device == SIMULATED else nullcontext()
 
 
 def synchronize(device: str) -> None:
@@ -76,7 +93,7 @@ def peak_memory(device: str) -> int | None:
         return int(torch.get_device_module(device).max_memory_allocated())
     if device == "mps":
         return int(torch.mps.driver_allocated_memory())
-    if sys.platform == "win32":
+    if sys.platform == "win32" or device == SIMULATED:
         return None
     import resource  # noqa: PLC0415  not there on Windows
 

@@ -13,7 +13,6 @@ INSTALL = 'pip install "mlrules-mcp[train]"'
 Reason: TypeAlias = Literal[
     "bad-argument",
     "not-installed",
-    "not-available",
     "device-absent",
     "timed-out",
     "out-of-memory",
@@ -50,6 +49,10 @@ class TrainingFailedError(Exception):
     def __init__(self, message: str, place: Place | None) -> None:
         super().__init__(message)
         self.place = place
+
+
+class NotSimulatedError(Exception):
+    """The simulated accelerator can't do what the model asks of it: nothing is shown, and nobody is to blame."""
 
 
 def quote(error: BaseException) -> str:

@@ -18,7 +18,7 @@ class CheckOutcome:
     Attributes:
         check: the check's name, such as `gradients-reach-parameters`.
         rule: the key of the rule that it is evidence for, `block.id`.
-        device: `cpu`, `cuda`, `mps`, `xpu` or `simulated`; `accelerator` where none of them is there.
+        device: `cpu`, `cuda`, `mps`, `xpu` or `simulated`.
         status: the verdict.
         message: one or two sentences with the figures that decide.
         path: the file to look into, where one line is to blame.

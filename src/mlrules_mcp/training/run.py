@@ -56,7 +56,8 @@ async def check_training(
     raises or is cancelled. Nothing that it prints reaches this process's output.
 
     Args:
-        device: one of `DEVICES`; `auto` is every device that is there.
+        device: one of `DEVICES`; `auto` is every device that is there, and the simulated one where no accelerator
+            is; `all` adds that always.
         seed: what all randomness follows from, 0 to 2**32 - 1.
         time_limit: the most seconds that it may take.
         progress: awaited with each step that begins.
@@ -70,9 +71,6 @@ async def check_training(
         raise TrainingError("bad-argument", f"The seed must be from 0 to {LARGEST_SEED}, not {seed}.")
     if not 0 < time_limit < math.inf:
         raise TrainingError("bad-argument", f"The time limit must be some seconds above 0, not {time_limit}.")
-    if device == "simulated":
-        message = "The simulated accelerator is not available in this version. Use auto for the devices there are."
-        raise TrainingError("not-available", message)
     require_installed()
     command = [*WORKER, "--device", device, "--seed", str(seed)]
     return TrainingResult.from_dict(await run_worker(command, time_limit, progress))

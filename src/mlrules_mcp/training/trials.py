@@ -14,8 +14,9 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from mlrules_mcp.training import devices, places
-from mlrules_mcp.training.errors import TrainingError, TrainingFailedError, quote
+from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError, quote
 from mlrules_mcp.training.recorder import Recorder
+from mlrules_mcp.training.simulated.device import NotSimulated
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
@@ -83,7 +84,7 @@ class Trials:
         self.seed = seed
         self.folder = folder / device
 
-        self._done: dict[str, Trial | TrainingFailedError] = {}
+        self._done: dict[str, Trial | TrainingFailedError | NotSimulatedError] = {}
 
     @property
     def first(self) -> Trial:
@@ -99,10 +100,10 @@ class Trials:
         if name not in self._done:
             try:
                 self._done[name] = self._train(name)
-            except TrainingFailedError as error:
+            except (TrainingFailedError, NotSimulatedError) as error:
                 self._done[name] = error
         done = self._done[name]
-        if isinstance(done, TrainingFailedError):
+        if isinstance(done, TrainingFailedError | NotSimulatedError):
             raise done
         return done
 
@@ -141,6 +142,8 @@ class Trials:
         )
 
     def _failure(self, error: BaseException) -> Exception:
+        if isinstance(error, NotSimulated):
+            return NotSimulatedError(str(error))
         if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
             message = f"The model does not fit into the memory of {self.device}: {quote(error)}"
             return TrainingError("out-of-memory", message)

@@ -30,7 +30,8 @@ def build(context: ServerContext) -> Tool:
     async def check_training(
         ctx: Context,
         device: Annotated[
-            Literal["auto", "all", "cpu", "cuda", "mps", "xpu"], Field(description="auto: every device that is there")
+            Literal["auto", "all", "cpu", "cuda", "mps", "xpu", "simulated"],
+            Field(description="auto: every device that is there, or a simulated GPU"),
         ] = "auto",
     ) -> Annotated[CallToolResult, Training]:
         """Train a small sample model on this machine's devices, to prove that training works there (some seconds)."""
