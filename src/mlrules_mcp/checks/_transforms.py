@@ -52,14 +52,25 @@ def random_steps(module: Module, transform: ast.AST, *, into_functions: bool = F
             yield node
 
 
+def all_random_steps(module: Module) -> list[ast.Call]:
+    """The random transforms of a whole module, those under a condition left out."""
+    return module.fact(_find_random_steps)
+
+
+def _find_random_steps(module: Module) -> list[ast.Call]:
+    calls = [call for call in module.nodes(ast.Call) if _is_random(module, call)]
+    return [call for call in calls if not _is_conditional(module, call, module.tree)]
+
+
 def _is_random(module: Module, call: ast.Call) -> bool:
     name = module.called_name(call) or ""
-    package = (module.qualified_name(call.func) or "").partition(".")[0]
-    known = name in RANDOM_TRANSFORMS
-    known = known or (package == "albumentations" and name in _ALBUMENTATIONS)
-    known = known or (package in ("monai", "kornia") and name.startswith("Rand"))
-    if not known:
-        return False
+    if name not in RANDOM_TRANSFORMS:
+        if name not in _ALBUMENTATIONS and not name.startswith("Rand"):
+            return False
+        package = (module.qualified_name(call.func) or "").partition(".")[0]
+        of_albumentations = package == "albumentations" and name in _ALBUMENTATIONS
+        if not of_albumentations and not (package in ("monai", "kornia") and name.startswith("Rand")):
+            return False
     probability = argument(call, "p") or argument(call, "prob")
     if isinstance(probability, ast.Constant):
         return probability.value != 0 and (probability.value != 1 or name not in _CERTAIN_WHEN_ALWAYS)

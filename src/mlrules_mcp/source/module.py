@@ -29,6 +29,7 @@ class Module(Gradients):
         tree, diagnostics = parse(source)
         self.diagnostics: list[Diagnostic] = diagnostics
         super().__init__(source, tree)
+        self._uses: dict[frozenset[str], bool] = {}
         self._facts: dict[Callable[[Module], object], object] = {}
 
     def fact(self, find: Callable[[Module], T]) -> T:
@@ -75,5 +76,8 @@ class Module(Gradients):
 
         No packages at all are asked for by what concerns every module.
         """
-        imported = self.imported_packages
-        return not packages or not imported or bool(imported & packages)
+        known = self._uses.get(packages)
+        if known is None:
+            imported = self.imported_packages
+            known = self._uses[packages] = not packages or not imported or not imported.isdisjoint(packages)
+        return known

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from mlrules_mcp.checks._data import IMAGES, is_test_file
-from mlrules_mcp.checks._transforms import data_role, is_for_evaluation, random_steps
+from mlrules_mcp.checks._transforms import all_random_steps, data_role, is_for_evaluation, random_steps
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.patterns import pattern
@@ -199,7 +199,7 @@ class AugmentationOnEvaluationData(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if is_test_file(module):
+        if not all_random_steps(module) or is_test_file(module):
             return
         seen: set[ast.Call] = set()
         for use in _uses(module):
@@ -258,8 +258,7 @@ def _is_shared(module: Module, transform: ast.expr) -> bool:
 
 def _augments_elsewhere(module: Module, sequences: Sequence[ast.Call]) -> bool:
     """Whether there is augmentation outside of some transforms, so that it was taken over from there."""
-    others = (step for step in random_steps(module, module.tree, into_functions=True))
-    return any(not any(module.is_inside(step, sequence) for sequence in sequences) for step in others)
+    return any(not any(module.is_inside(step, sequence) for sequence in sequences) for step in all_random_steps(module))
 
 
 def _is_named_for_evaluation(module: Module, sequence: ast.Call) -> bool:

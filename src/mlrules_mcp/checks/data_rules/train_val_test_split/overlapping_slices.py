@@ -209,7 +209,7 @@ def _slices(module: Module, statement: ast.Assign) -> Iterator[_Slice]:
             case _:
                 pairs = [(target, statement.value)]
         for name, value in pairs:
-            role = _role(name)
+            role = _role(name) if isinstance(value, ast.Subscript | ast.Call | ast.Attribute) else None
             if role is not None and (found := _slice(module, value, role)) is not None:
                 yield found
 

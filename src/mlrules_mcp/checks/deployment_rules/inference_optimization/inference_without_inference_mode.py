@@ -222,13 +222,11 @@ class InferenceWithoutInferenceMode(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if is_test_file(module) or _TRAINS_BY.search(module.source.code) or module.calls(*_TRAINS):
-            return
-        if not (module.calls(*_LOADS) or is_server(module)):
+        if module.calls(*_TRAINS) or not (module.calls(*_LOADS) or is_server(module)) or is_test_file(module):
             return
         candidates = [call for call in module.nodes(ast.Call) if runs_model(module, call)]
         found = [evaluation for call in candidates if (evaluation := _inference(call, module)) is not None]
-        if not found:
+        if not found or _TRAINS_BY.search(module.source.code):
             return
         elsewhere = {part for other in evaluations(module) for part in module.walk(other.statement)}
         for evaluation in found:

@@ -17,6 +17,8 @@ from mlrules_mcp.source.tree import FUNCTIONS
 from mlrules_mcp.source.values import MODULE
 
 # Names and texts of code that has to do with seeds.
+# One of these is in whatever SEEDING finds, and most files have none.
+_STEMS = ("seed", "determinis", "reproduc", "rand", "rng_state")
 SEEDING = pattern(r"seed|determinis|reproduc|random_?state|fix(ed)?_?rand|rng_state", re.IGNORECASE)
 # Functions of other files that may set up all that a run needs.
 _SET_UP = pattern(
@@ -44,7 +46,8 @@ def mentions_seeds(module: Module) -> bool:
 
 
 def _mentions_seeds(module: Module) -> bool:
-    if not SEEDING.search(module.source.code):
+    code = module.source.code.lower()
+    if not any(stem in code for stem in _STEMS):
         return False
     return any(SEEDING.search(word) for word in _words(module))
 
@@ -148,7 +151,7 @@ def seedings(module: Module) -> list[Seeding]:
 
 
 def _seedings(module: Module) -> list[Seeding]:
-    if "seed" not in module.source.code.lower() and not SEEDING.search(module.source.code):
+    if not any(stem in module.source.code.lower() for stem in _STEMS):
         return []
     return [
         Seeding(call, library)
