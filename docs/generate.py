@@ -1,4 +1,4 @@
-"""Writes docs/rules.md from the manifest and the checks' own documentation. Run: make docs.
+"""Writes docs/rules.md from the manifest and the checks' own documentation, and the index of checks. Run: make docs.
 
 What could be checked and is not stands in `docs/left_out.json`, by rule: the check, and the measured reason.
 """
@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlrules_mcp.catalogue import AnyCheck, Catalogue
+from mlrules_mcp.catalogue import INDEX, AnyCheck, Catalogue, all_checks
 from mlrules_mcp.checks.check import SECTIONS
 from mlrules_mcp.manifest.model import Block, Rule
 from mlrules_mcp.report.data import check_data
@@ -86,5 +86,24 @@ def _check(check: AnyCheck) -> Iterator[str]:
     yield from ("", "Good:", "", "```python", data["good"][0]["code"], "```")
 
 
+def checks_index() -> str:
+    """The index by which a catalogue knows its checks before it loads them."""
+    packages = sorted({tuple(sorted(check.packages)) for check in all_checks()})
+    checks = [
+        {
+            "module": check.__module__,
+            "cls": check.__name__,
+            "rules": [check.rule, *(rule for rule in check.also_enforces if rule != check.rule)],
+            "packages": packages.index(tuple(sorted(check.packages))),
+            "names": sorted(check.names),
+        }
+        for check in all_checks()
+    ]
+    rows = {"packages": packages, "checks": checks}
+    lists = (f'"{name}": [\n' + ",\n".join(map(json.dumps, each)) + "\n]" for name, each in rows.items())
+    return "{" + ",\n".join(lists) + "}\n"
+
+
 if __name__ == "__main__":
+    INDEX.write_text(checks_index(), encoding="utf-8")
     TARGET.write_text(rules_reference(), encoding="utf-8")

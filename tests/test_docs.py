@@ -22,6 +22,10 @@ def test_the_rules_reference_is_fresh(generate: dict[str, Any]) -> None:
     assert written == generate["rules_reference"](), "run `make docs`"
 
 
+def test_the_index_of_checks_is_fresh(generate: dict[str, Any]) -> None:
+    assert generate["INDEX"].read_text(encoding="utf-8") == generate["checks_index"](), "run `make docs`"
+
+
 def test_the_table_says_of_every_rule_how_it_is_enforced(generate: dict[str, Any]) -> None:
     rows = dict(re.findall(r"^\| `([\w.]+)` \|(.*)\|$", generate["rules_reference"](), re.MULTILINE))
     catalogue = Catalogue()

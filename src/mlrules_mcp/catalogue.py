@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import ast
 import importlib
+import json
 import pkgutil
 from collections.abc import Collection, Iterator
 from functools import cache, cached_property
+from pathlib import Path
+from typing import NamedTuple
 
 from mlrules_mcp import checks as checks_package
 from mlrules_mcp.checks.check import Check
 from mlrules_mcp.manifest.compiled import shipped_manifest
 from mlrules_mcp.manifest.model import Manifest, Rule, RuleCollection
+from mlrules_mcp.source import Module
 
 AnyCheck = Check[ast.AST]
+
+# Written by `make docs`.
+INDEX = Path(__file__).parent / "checks" / "index.json"
+
+
+class Entry(NamedTuple):
+    """What is known of a check before it is loaded; see `Check` for the names."""
+
+    module: str
+    cls: str
+    rules: tuple[str, ...]
+    packages: frozenset[str]
+    names: tuple[str, ...]
 
 
 class UnknownSelection(Exception):
@@ -46,6 +63,37 @@ class Catalogue:
     def manifests(self) -> tuple[Manifest, ...]:
         """The manifests that the rules come from, the shipped one first."""
         return (self.rules,) if isinstance(self.rules, Manifest) else getattr(self.rules, "manifests", ())
+
+    def checks_for(self, module: Module) -> Iterator[AnyCheck]:
+        """The checks that have something to look at in a module; the others need not even be loaded.
+
+        To load all takes half of what the command line needs for a file.
+        """
+        if "checks" in self.__dict__:
+            yield from (check for check in self.checks if module.uses(check.packages))
+            return
+        code = module.source.code
+        for entry, rule in self._entries:
+            if module.uses(entry.packages) and (not entry.names or any(name in code for name in entry.names)):
+                if entry not in self._loaded:
+                    self._loaded[entry] = _check_class(entry)(rule.severity, rule.key)
+                yield self._loaded[entry]
+
+    @cached_property
+    def _loaded(self) -> dict[Entry, AnyCheck]:
+        return {}
+
+    @cached_property
+    def _entries(self) -> list[tuple[Entry, Rule]]:
+        """The checks of the enabled rules in the order of the manifest, each with the rule that its findings name."""
+        enabled = {rule.key: rule for rule in self.rules.rules if rule.enabled}
+        order = {key: number for number, key in enumerate(enabled)}
+        found = [
+            (entry, rule)
+            for entry in index()
+            if (rule := next((enabled[key] for key in entry.rules if key in enabled), None))
+        ]
+        return sorted(found, key=lambda each: order[each[1].key])
 
     def checks_of(self, rule: Rule) -> list[AnyCheck]:
         """The checks that enforce a rule, those whose findings name another one last."""
@@ -90,6 +138,23 @@ class Catalogue:
 def _is_named(name: str, check: AnyCheck, *rules: str) -> bool:
     """Whether a name is a check's own, or the key, the id or the block of one of these rules."""
     return name == check.name or any(name in (rule, *rule.split(".", 1)) for rule in rules)
+
+
+@cache
+def index() -> tuple[Entry, ...]:
+    """What the index of checks holds, in the order of `all_checks`."""
+    data = json.loads(INDEX.read_text(encoding="utf-8"))
+    packages = [frozenset(names) for names in data["packages"]]
+    return tuple(
+        Entry(each["module"], each["cls"], tuple(each["rules"]), packages[each["packages"]], tuple(each["names"]))
+        for each in data["checks"]
+    )
+
+
+def _check_class(entry: Entry) -> type[AnyCheck]:
+    module = importlib.import_module(entry.module)
+    check: type[AnyCheck] = getattr(module, entry.cls)
+    return check
 
 
 @cache

@@ -59,8 +59,8 @@ def _analyze(source: SourceFile, catalogue: Catalogue, report_unused: bool) -> A
     diagnostics = [*module.diagnostics, *suppressions.diagnostics]
     found: list[Finding] = []
     in_pieces = source.layout is not None and source.layout.in_pieces
-    for check in catalogue.checks:
-        if not module.uses(check.packages) or (check.speaks_of_absence and in_pieces):
+    for check in catalogue.checks_for(module):
+        if check.speaks_of_absence and in_pieces:
             continue
         module.limit_looks()
         try:

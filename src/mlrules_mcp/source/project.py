@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from mlrules_mcp.source.declared import Declared, admits, declared_in
-
 if TYPE_CHECKING:
+    from mlrules_mcp.source.declared import Declared
     from mlrules_mcp.source.module import Module
 
 # Each costs some fifty times its text; the base classes of a project stand in few files.
@@ -40,6 +39,8 @@ class Project:
 
         Declarations in the file's folder count before those of the folders around it. None is an empty list.
         """
+        from mlrules_mcp.source.declared import declared_in  # noqa: PLC0415 - few files ask
+
         for folder in self._folders(path):
             if folder not in self._declared:
                 self._declared[folder] = declared_in(folder)
@@ -52,6 +53,8 @@ class Project:
 
         Without a declaration it may: the newest release is assumed.
         """
+        from mlrules_mcp.source.declared import admits  # noqa: PLC0415 - few files ask
+
         specifiers = self.specifiers(package, path)
         return not specifiers or admits(specifiers, release)
 
