@@ -11,16 +11,17 @@ from mlrules_mcp.analysis.engine import analyze
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import SourceFile
-from tests.leakage import afterwards, choices, encoding, folds, overlap, preprocessing, refits, targets
+from tests.leakage import afterwards, choices, encoding, folds, overlap, parts, preprocessing, refits, targets
 from tests.leakage.pair import Pair
 
-MODULES = (preprocessing, afterwards, encoding, folds, refits, overlap, targets, choices)
+MODULES = (preprocessing, afterwards, encoding, folds, refits, overlap, targets, choices, parts)
 PAIRS: tuple[Pair, ...] = tuple(pair for module in MODULES for pair in module.PAIRS)
 CHECKS = Catalogue().narrowed(
     [
         "sklearn_rules.data_leakage_prevention",
         "transformer-refitted-for-prediction",
         "tuned-on-test",
+        "train_val_test_split",
     ]
 )
 

@@ -17,12 +17,27 @@ _LOCAL_BUILDERS = frozenset(
 )
 _REPOSITORY = pattern(r"^[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?$")
 _FILE = pattern(r"(?i)\.(py|json|jsonl|csv|tsv|txt|parquet|arrow|zip|gz|pt|pkl|h5)$")
+_SAMPLE = pattern(r"(?i)\.(png|jpe?g|gif|webp|bmp|mp4|avi|wav|mp3|flac|pdf)$")
 _LOCAL_WORD = pattern(
     r"(?i)^((my_?)?data(sets?)?|train(ing)?|test|val(id(ation)?)?|corpus|files?|inputs?|outputs?|cache|tmp|raw|processed|"
     r"content|kaggle|input)(/|$)|(^|/)(train|test|val|data)(_data|_?set)?$"
 )
 _FIXTURES = ("hf-internal-testing/", "ybelkada/", "Narsil/")
 _LOADS = ("load_dataset", "load_dataset_builder", "hf_hub_download", "snapshot_download", "fetch_openml")
+_READERS = (
+    "read_csv",
+    "read_table",
+    "read_json",
+    "read_parquet",
+    "read_excel",
+    "urlretrieve",
+    "urlopen",
+    "download_url",
+)
+_BRANCH = pattern(
+    r"^https://(?:raw\.githubusercontent\.com/[^/]+/[^/]+|github\.com/[^/]+/[^/]+/(?:raw|blob))/"
+    r"(?:refs/heads/)?(master|main|develop|gh-pages)/"
+)
 _TRAINS = ("fit", "train", "backward", "Trainer", "Seq2SeqTrainer", "SFTTrainer")
 
 
@@ -32,13 +47,15 @@ class UnpinnedDataset(Check[ast.Module]):
     ## What it does
     Finds `load_dataset("org/name")` and downloads of data sets from the Hugging Face Hub without `revision`, and
     `fetch_openml("name")` without a `version` or `data_id`. One finding a file, and advice where it trains nothing.
+    Files that are read from a branch on GitHub for training are advice too.
 
     ## Why it matters
     The name stands for whatever the repository holds on the day: its owner can change, filter or delete rows, and the
     same script then trains on other data and gives other scores, without a word.
 
     ## Do not flag
-    Files of one's own (`"csv"`, `"imagefolder"`, `"./data"`), a `revision`, arguments that don't show, models, tests.
+    Files of one's own (`"csv"`, `"imagefolder"`, `"./data"`), a `revision`, arguments that don't show, single pictures
+    and recordings, models, tests.
 
     ## Fix safety
     No fix: the commit that was meant has to be looked up.
@@ -48,7 +65,7 @@ class UnpinnedDataset(Check[ast.Module]):
     - https://scikit-learn.org/stable/datasets/loading_other_datasets.html
     """
 
-    packages = frozenset({"datasets", "nlp", "huggingface_hub", "sklearn"})
+    packages = frozenset({"datasets", "nlp", "huggingface_hub", "sklearn", "pandas", "torch", "lightning"})
     examples = (
         Bad(
             """
@@ -92,6 +109,25 @@ class UnpinnedDataset(Check[ast.Module]):
             SVC().fit(X, y)
             """
         ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LinearRegression
+
+            df = «pd.read_csv("https://raw.githubusercontent.com/org/data/master/houses.csv")»
+            LinearRegression().fit(df[["area"]], df["price"])
+            """,
+            advice=True,
+        ),
+        Good(
+            """
+            import pandas as pd
+            from sklearn.linear_model import LinearRegression
+
+            df = pd.read_csv("https://raw.githubusercontent.com/org/data/7b6d24c/houses.csv")
+            LinearRegression().fit(df[["area"]], df["price"])
+            """
+        ),
         Good(
             """
             from datasets import load_dataset
@@ -129,17 +165,20 @@ class UnpinnedDataset(Check[ast.Module]):
         Good(
             """
             from datasets import load_dataset
+            from huggingface_hub import hf_hub_download
 
             sample = load_dataset("hf-internal-testing/fixtures_image_utils", split="test")
+            picture = hf_hub_download(repo_id="ann/pictures", filename="cats.png", repo_type="dataset")
             model.train()
             """,
-            why="an example picture",
+            why="pictures to try the model on",
         ),
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if is_test_file(module):
             return
+        yield from self._on_branches(module)
         pins = {call: pin for call in module.calls(*_LOADS) if (pin := _pin(module, call)) is not None}
         if not pins:
             return
@@ -152,6 +191,28 @@ class UnpinnedDataset(Check[ast.Module]):
             advice=not module.calls(*_TRAINS),
             also_at=others,
         )
+
+    def _on_branches(self, module: Module) -> Iterator[Finding]:
+        if "https://raw.github" not in module.source.code and "https://github.com" not in module.source.code:
+            return
+        found = {call: branch for call in module.calls(*_READERS) if (branch := _branch(module, call)) is not None}
+        if found and module.calls(*_TRAINS):
+            first, *others = found
+            yield self.finding(
+                module,
+                first,
+                f"The file at this address changes with the branch `{found[first]}`, so that the same code can train "
+                "on other rows tomorrow. Put the commit that is meant in its place.",
+                advice=True,
+                also_at=others,
+            )
+
+
+def _branch(module: Module, call: ast.Call) -> str | None:
+    """The branch that the address in a call is of; None where it names a commit, or nothing of the kind."""
+    address = _constant(module, call.args[0]) if call.args else None
+    found = _BRANCH.match(address) if address is not None else None
+    return found[1] if found else None
 
 
 def _pin(module: Module, call: ast.Call) -> str | None:
@@ -169,8 +230,17 @@ def _pin(module: Module, call: ast.Call) -> str | None:
         return "revision=…" if repository is not None and _is_remote(repository) else None
     if package.startswith("huggingface_hub"):
         kind = argument(call, "repo_type")
+        if _is_sample(
+            _constant(module, argument(call, "repo_id", 0)), _constant(module, argument(call, "filename", 1))
+        ):
+            return None
         return "revision=…" if isinstance(kind, ast.Constant) and kind.value == "dataset" else None
     return None
+
+
+def _is_sample(repository: str | None, filename: str | None) -> bool:
+    """Whether a download is one picture or recording to try something on."""
+    return (repository or "").startswith(_FIXTURES) or bool(_SAMPLE.search(filename or ""))
 
 
 def _constant(module: Module, expression: ast.expr | None) -> str | None:

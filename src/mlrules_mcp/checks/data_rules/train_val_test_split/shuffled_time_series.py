@@ -146,6 +146,8 @@ class ShuffledTimeSeries(Check[ast.Module]):
 
             df = pd.read_csv("houses.csv").sort_values("price")
             train, test = train_test_split(df, random_state=0)
+            df["before"] = df["price"].shift(1)
+            X_train, X_test = train_test_split(df[["area", "rooms"]], random_state=0)
             """
         ),
     )
