@@ -46,6 +46,7 @@ class MetricAfterTraining(Check[ast.Module]):
     """
 
     packages = TORCH
+    speaks_of_absence = True
     examples = (
         Bad(
             """
