@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 
 from mlrules_mcp.checks.check import Check, suggested
-from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluation_without_no_grad_examples import EXAMPLES
+from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluation_without_no_grad_examples import FOUND
+from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluation_without_no_grad_exceptions import LEFT_ALONE
 from mlrules_mcp.checks.pytorch_rules.gradient_management._evaluations import (
     evaluations,
     identifier,
@@ -48,7 +49,7 @@ class EvaluationWithoutNoGrad(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/generated/torch.no_grad.html
     """
 
-    examples = EXAMPLES
+    examples = (*FOUND, *LEFT_ALONE)
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         if is_test_file(module) or _off_everywhere(module):
