@@ -9,7 +9,7 @@ from mlrules_mcp.checks._sklearn import HOLDOUT_SPLITTERS, SEARCHES, SPLITTERS, 
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.data_flow.columns import Name
 from mlrules_mcp.source.data_flow.events import GROUPED, CrossValidation, Events, Fit, Split
-from mlrules_mcp.source.data_flow.lineage import ancestry, learnt, named_column, roles, row_sets, split_inputs
+from mlrules_mcp.source.data_flow.lineage import ancestry, learnt, named_column, origins, roles, row_sets, split_inputs
 from mlrules_mcp.source.data_flow.program import follow
 from mlrules_mcp.source.data_flow.values import Data
 
@@ -56,8 +56,7 @@ def shares_rows(fit: Fit, data: Data) -> bool:
     """Whether what a fit has learnt from comes from where the data comes from."""
     if fit.features is None:
         return False
-    origins = {each for each in ancestry(data) if not each.sources}
-    return any(each in origins for each in ancestry(fit.features))
+    return not origins(data).isdisjoint(origins(fit.features))
 
 
 def learnt_before(data: Data, targets: frozenset[Name]) -> Iterator[Fit]:

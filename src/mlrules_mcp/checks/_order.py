@@ -7,7 +7,6 @@ import re
 
 from mlrules_mcp.checks._leakage import data_flow
 from mlrules_mcp.source import Module
-from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN
 from mlrules_mcp.source.data_flow.lineage import visible
 from mlrules_mcp.source.data_flow.values import Data
 from mlrules_mcp.source.names import argument
@@ -39,7 +38,7 @@ def _columns(module: Module) -> frozenset[str]:
     validated += [each.features for each in events.validations if each.features is not None]
     names: set[str] = set()
     for data in validated:
-        for table, selection in visible(data, EVERY_COLUMN, through_parts=True):
+        for table, selection in visible(data, through_parts=True):
             names |= {name for name in (selection.names or frozenset()) | selection.without if isinstance(name, str)}
             names |= _parsed(table)
     return frozenset(names)

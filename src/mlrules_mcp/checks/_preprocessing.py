@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from mlrules_mcp.checks._leakage import data_flow, fitted_before_split, fitted_before_validation, target_columns
 from mlrules_mcp.checks._scores import is_predictor
 from mlrules_mcp.source import Module
-from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN
 from mlrules_mcp.source.data_flow.events import Fit, Prediction, Score
-from mlrules_mcp.source.data_flow.lineage import ancestry, learnt, named_column, roles, visible
+from mlrules_mcp.source.data_flow.lineage import learnt, named_column, origins, roles, visible
 from mlrules_mcp.source.data_flow.values import Data, Learner
 
 
@@ -35,7 +34,7 @@ def _missing(module: Module, trained: Fit, data: Data) -> Fit | None:
     """The fit of a transformer that training data went through on every way, and this data on none."""
     if trained.features is None or not _shows(data) or not _shows(trained.features):
         return None
-    if not roles(data) and not _origins(data) & _origins(trained.features):
+    if not roles(data) and not origins(data) & origins(trained.features):
         return None  # perhaps made up to fit: points of a grid
     if any(True for _ in learnt(data, through_parts=True)):
         return None
@@ -45,12 +44,8 @@ def _missing(module: Module, trained: Fit, data: Data) -> Fit | None:
 
 def _shows(data: Data) -> bool:
     """Whether every step that made data can be followed to where it is read."""
-    hows = {each.how for each, _ in visible(data, EVERY_COLUMN, through_parts=True)}
+    hows = {each.how for each, _ in visible(data, through_parts=True)}
     return not hows & {"derived", "either", "stacked", "repeated", "assigned"}
-
-
-def _origins(data: Data) -> set[Data]:
-    return {each for each in ancestry(data) if not each.sources}
 
 
 def _is_transformer(module: Module, fit: Fit) -> bool:

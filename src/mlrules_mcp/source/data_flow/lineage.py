@@ -40,6 +40,13 @@ def ancestry(data: Data, *, through_parts: bool = True) -> Iterator[Data]:
                 pending.append(source)
 
 
+def origins(data: Data) -> frozenset[Data]:
+    """Where the rows of data come from in the end: what was read, or given."""
+    if data.origins is None:
+        data.origins = frozenset(each for each in ancestry(data) if not each.sources)
+    return data.origins
+
+
 def predictions_in(data: Iterable[Data]) -> Iterator[Data]:
     """The predictions that some data comes from, the last ones where predictions are made from others."""
     pending = list(data)
@@ -128,22 +135,35 @@ def is_within(data: Data, other: Data) -> bool:
 
 def learnt(data: Data, *, through_parts: bool = False) -> Iterator[tuple[Data, Fit]]:
     """What was learnt to make data, or the columns of it that are still there, back to the split that made it."""
-    for current, _ in visible(data, EVERY_COLUMN, through_parts=through_parts):
-        if current.how == "transformed":
-            for fit in current.fits:
-                yield current, fit
+    if data.is_learnt:
+        for current, _ in _looked_up(data, through_parts, True):
+            if current.how == "transformed":
+                for fit in current.fits:
+                    yield current, fit
 
 
-def visible(data: Data, columns: Columns, *, through_parts: bool = False) -> Iterator[tuple[Data, Columns]]:
-    """Data and all that columns of it come from, with the columns that are of interest at each."""
-    pending = [(data, columns)]
-    seen = {(data, columns)}
+def visible(data: Data, *, through_parts: bool = False) -> tuple[tuple[Data, Columns], ...]:
+    """Data and all that its columns come from, with the columns that are of interest at each."""
+    return _looked_up(data, through_parts, False)
+
+
+def _looked_up(data: Data, through_parts: bool, only_learnt: bool) -> tuple[tuple[Data, Columns], ...]:
+    """What data comes from, kept: many models are fitted on the same data."""
+    key = through_parts, only_learnt
+    if (found := data.looked_up.get(key)) is None:
+        found = data.looked_up[key] = tuple(_followed_back(data, through_parts, only_learnt))
+    return found
+
+
+def _followed_back(data: Data, through_parts: bool, only_learnt: bool) -> Iterator[tuple[Data, Columns]]:
+    pending = [(data, EVERY_COLUMN)]
+    seen = {(data, EVERY_COLUMN)}
     for current, selection in pending:
         yield current, selection
         if len(pending) > _MOST or (current.how == "part" and not through_parts):
             continue
         for step in _visible_sources(current, selection):
-            if step not in seen:
+            if step not in seen and (step[0].is_learnt or not only_learnt):
                 seen.add(step)
                 pending.append(step)
 
@@ -269,8 +289,7 @@ def statistics_in(data: Data) -> list[Data]:
 
 def is_of(data: Data, owner: Data) -> bool:
     """Whether a statistic, or an index, is of rows that come from where those of the owner come from."""
-    origins = {each for each in ancestry(owner) if not each.sources}
-    return any(each in origins for source in data.sources for each in ancestry(source))
+    return any(not origins(owner).isdisjoint(origins(source)) for source in data.sources)
 
 
 def has_columns_of(data: Data, other: Data) -> bool:

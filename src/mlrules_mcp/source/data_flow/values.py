@@ -202,9 +202,10 @@ class Data(Value):
         fits: what the transformer or model that made it was fitted in.
         split: the split whose part it is.
         role: the part.
+        is_learnt: whether a transformer may have made any of it.
     """
 
-    __slots__ = ("columns", "fits", "how", "node", "role", "sources", "split")
+    __slots__ = ("columns", "fits", "how", "is_learnt", "looked_up", "node", "origins", "role", "sources", "split")
 
     def __init__(
         self,
@@ -223,6 +224,9 @@ class Data(Value):
         self.fits = fits
         self.split = split
         self.role = role
+        self.is_learnt: bool = how == "transformed" or any(source.is_learnt for source in self.sources)
+        self.origins: frozenset[Data] | None = None  # what `origins` has found
+        self.looked_up: dict[tuple[bool, bool], tuple[tuple[Data, Columns], ...]] = {}  # what `visible` has found
 
 
 class Trade(NamedTuple):
