@@ -137,6 +137,22 @@ class RandomStateMissing(Check[ast.Call]):
         ),
         Good(
             """
+            from sklearn.base import BaseEstimator
+            from sklearn.tree import DecisionTreeClassifier
+
+            class Voting(BaseEstimator):
+                def __init__(self, random_state=None):
+                    self.random_state = random_state
+
+                def fit(self, X, y):
+                    self.tree_ = DecisionTreeClassifier()
+                    self.tree_.set_params(random_state=self.random_state)
+                    return self
+            """,
+            "an estimator hands its own state on",
+        ),
+        Good(
+            """
             import pytest
             from sklearn.datasets import make_blobs
 
@@ -154,6 +170,8 @@ class RandomStateMissing(Check[ast.Call]):
         given = state is not None and not (isinstance(state, ast.Constant) and state.value is None)
         if given or module.fact(_is_seeded) or (name in _DRAWS and _is_repeated(module, node)):
             return
+        if _hands_its_own_on(module, node):
+            return
         yield self.finding(
             module,
             node,
@@ -161,6 +179,16 @@ class RandomStateMissing(Check[ast.Call]):
             "`random_state=42`.",
             fix=suggested("Pass a random_state", SetArgument(Span.of(node), "random_state", "42")),
         )
+
+
+def _hands_its_own_on(module: Module, call: ast.Call) -> bool:
+    """Whether the call is in a class with a `random_state` of its own, which it gives to the models that it makes."""
+    cls = module.enclosing_class(call)
+    return cls is not None and any(
+        (isinstance(each, ast.Attribute) and each.attr == "random_state")
+        or (isinstance(each, ast.arg) and each.arg == "random_state")
+        for each in ast.walk(cls)
+    )
 
 
 def _is_repeated(module: Module, call: ast.Call) -> bool:
