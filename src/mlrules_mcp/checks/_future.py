@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from mlrules_mcp.source import Module
-from mlrules_mcp.source.data_flow.columns import EVERY_COLUMN
 from mlrules_mcp.source.data_flow.lineage import ancestry, visible
 from mlrules_mcp.source.data_flow.values import Data
 from mlrules_mcp.source.names import argument
@@ -96,7 +95,7 @@ def _fills_back(call: ast.Call) -> bool:
 
 def lags_in(module: Module, data: Data) -> Iterator[ast.AST]:
     """Where data gets values of earlier rows: the calls that shift or take windows that look back."""
-    columns = {current for current, _ in visible(data, EVERY_COLUMN, through_parts=True)}
+    columns = {current for current, _ in visible(data, through_parts=True)}
     for current in _made_of(data):
         node = current.node if current in columns else None
         while isinstance(node, ast.Call):

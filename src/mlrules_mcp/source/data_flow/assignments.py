@@ -113,8 +113,13 @@ class Assignments(Expressions):
         if columns is None and isinstance(index, Items) and len(index.values) == 2:
             columns = self.positions(index.values[1])
         found = self.data_in([value])
+        table = owner
         if found and found[0].how == "statistic":
             found = [self.filled(owner, found, target)]
+        if found and _is_empty(owner):
+            # A table without rows gets those of its first column.
+            owner = Data("derived", target, found[:1])
+            self.replace(table, owner)
         named = EVERY_COLUMN if columns is None else columns
         if not everything:
             # Only some rows are set: what the columns held before is still there.
@@ -170,3 +175,11 @@ class Assignments(Expressions):
 def _loaded(target: ast.expr) -> ast.expr:
     """A target of an augmented assignment as the expression that reads it: its context is not asked for."""
     return target
+
+
+def _is_empty(table: Data) -> bool:
+    """Whether a table is made without anything in it."""
+    match table.node:
+        case ast.Call(args=[], func=ast.Attribute(attr="DataFrame") | ast.Name(id="DataFrame"), keywords=keywords):
+            return table.how == "read" and all(keyword.arg != "data" for keyword in keywords)
+    return False

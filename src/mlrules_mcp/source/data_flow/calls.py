@@ -205,7 +205,8 @@ class Calls(Containers):
 
     def change(self, place: ast.expr, old: Data, new: Value) -> None:
         """Let what stands at a place be changed in place."""
-        if isinstance(place, ast.Subscript):
+        is_column = isinstance(place, ast.Attribute) and old.how == "columns" and old.node is place
+        if is_column or isinstance(place, ast.Subscript):
             self.bind(place, new, place)
         else:
             self.replace(old, new)

@@ -186,6 +186,11 @@ class Tables(Selections):
         what = arguments.constant("func", 0)
         if name == "transform" and what not in ("count", "size", "nunique"):
             return Data("statistic", arguments.node, (owner,))
+        function = arguments.get("func", 0)
+        if name == "apply" and isinstance(function, Function):
+            made = self.call(function, Arguments([owner], {}, arguments.node))
+            if isinstance(made, Data) and made.how == "transformed":
+                return made
         if name in ("apply", "head", "tail", "shift", "cumsum", "cumcount", "rank", "ffill", "diff"):
             return Data("computed", arguments.node, (owner,))
         if name in STATISTICS or (name in ("agg", "aggregate") and what in STATISTICS):

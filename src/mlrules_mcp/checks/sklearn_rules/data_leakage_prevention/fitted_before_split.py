@@ -150,6 +150,20 @@ class FittedBeforeSplit(Check[ast.Module]):
             model = Ridge().fit(scaler.transform(X_train), y_train)
             """
         ),
+        Bad(
+            """
+            import pandas as pd
+            from sklearn.model_selection import train_test_split
+
+            full = pd.read_csv("titanic.csv")
+            full.Age.fillna(«full.Age.mean()», inplace=True)
+            full["Fare"] = full["Fare"].groupby(full["Pclass"]).apply(lambda fares: fares.fillna(‹fares.median()›))
+            inputs = pd.DataFrame()
+            inputs["Deck"] = full.Deck.fillna(‹full.Deck.mode()›[0])
+            inputs[["Age", "Fare"]] = full[["Age", "Fare"]]
+            X_train, X_test, y_train, y_test = train_test_split(inputs, full["Survived"], random_state=0)
+            """
+        ),
         Good(
             """
             import pandas as pd
