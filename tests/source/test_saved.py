@@ -3,12 +3,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from mlrules_mcp.source import SourceFile
+from mlrules_mcp.source import Module, SourceFile
 from mlrules_mcp.source.saved import saved_cells, written_lines
 
 
-def notebook(*cells: dict[str, Any], **more: Any) -> SourceFile:
-    return SourceFile.from_text(json.dumps({"cells": cells, "metadata": {}, **more}), "a.ipynb")
+def module_of(text: str, path: str = "a.ipynb") -> Module:
+    return Module(SourceFile.from_text(text, path))
+
+
+def notebook(*cells: dict[str, Any], **more: Any) -> Module:
+    return module_of(json.dumps({"cells": cells, "metadata": {}, **more}))
 
 
 def code(source: str | list[str], *outputs: dict[str, Any]) -> dict[str, Any]:
@@ -16,7 +20,7 @@ def code(source: str | list[str], *outputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_cells_come_with_their_place_among_all_and_with_what_they_have_shown() -> None:
-    source = notebook(
+    module = notebook(
         {"cell_type": "markdown", "source": "# Title"},
         code(
             ["!ls\n", "x"],
@@ -24,19 +28,19 @@ def test_cells_come_with_their_place_among_all_and_with_what_they_have_shown() -
             {"output_type": "execute_result", "data": {"text/plain": "3", "text/html": ["<b>", "3</b>"]}},
         ),
     )
-    (cell,) = saved_cells(source)
+    (cell,) = saved_cells(module)
     assert (cell.number, cell.lines, cell.outputs) == (2, ["!ls", "x"], ["one\ntwo\n", "3", "<b>3</b>"])
 
 
 def test_pictures_are_no_text_and_tracebacks_are_without_their_colours() -> None:
-    source = notebook(
+    module = notebook(
         code(
             "f()",
             {"output_type": "display_data", "data": {"image/png": "aGVsbG8="}},
             {"output_type": "error", "ename": "E", "evalue": "no", "traceback": ["\x1b[0;31mE\x1b[0m: no", "end"]},
         )
     )
-    (cell,) = saved_cells(source)
+    (cell,) = saved_cells(module)
     assert cell.outputs == ["E: no\nend\n"]
 
 
@@ -47,7 +51,7 @@ def test_the_older_format_has_outputs_beside_their_kind() -> None:
         "outputs": [{"output_type": "pyout", "text": ["1"], "html": "<i>1</i>"}],
     }
     text = json.dumps({"worksheets": [{"cells": [cell]}], "nbformat": 3})
-    (saved,) = saved_cells(SourceFile.from_text(text, "a.ipynb"))
+    (saved,) = saved_cells(module_of(text))
     assert saved.outputs == ["1", "<i>1</i>"]
 
 
@@ -57,13 +61,13 @@ def test_the_head_of_a_cell_is_its_first_line_of_code() -> None:
 
 
 def test_a_notebook_in_another_language_and_a_script_have_no_saved_cells() -> None:
-    assert list(saved_cells(notebook(code("x <- 1"), metadata={"kernelspec": {"language": "R"}}))) == []
-    assert list(saved_cells(SourceFile.from_text("x = 1", "a.py"))) == []
+    assert saved_cells(notebook(code("x <- 1"), metadata={"kernelspec": {"language": "R"}})) == []
+    assert saved_cells(module_of("x = 1", "a.py")) == []
 
 
 def test_what_follows_the_end_of_a_notebook_does_not_raise() -> None:
     text = json.dumps({"cells": [code("x")], "metadata": {}})
-    assert list(saved_cells(SourceFile.from_text(text + " more", "a.ipynb"))) == []
+    assert saved_cells(module_of(text + " more")) == []
 
 
 def test_written_lines_have_shell_lines_and_magics_with_their_place() -> None:
@@ -75,7 +79,7 @@ def test_written_lines_have_shell_lines_and_magics_with_their_place() -> None:
 
 
 def test_written_lines_of_a_snippet_count_from_its_own_first_line() -> None:
-    lines = list(written_lines(SourceFile.from_text("    x = 1\r\n    y = 2", "a.py")))
+    lines = list(written_lines(module_of("    x = 1\r\n    y = 2", "a.py")))
     assert [(place.line, place.end_column, text) for place, text in lines] == [
         (1, 10, "    x = 1"),
         (2, 10, "    y = 2"),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from mlrules_mcp.findings import Location
 from mlrules_mcp.patterns import pattern
+from mlrules_mcp.source.module import Module
 from mlrules_mcp.source.reading import SourceFile
 
 _LINE_END = pattern(r"\r\n|\r|\n")
@@ -38,19 +39,34 @@ class SavedCell(NamedTuple):
         return Location(number, 1, number, max(len(line), 1) + 1, self.number)
 
 
-def written_lines(source: SourceFile) -> Iterator[tuple[Location, str]]:
+def written_lines(module: Module) -> Iterator[tuple[Location, str]]:
     """Every line of a source as it was written, with its place; of a notebook those of its code cells."""
-    if not source.path.endswith(".ipynb"):
-        for number, line in enumerate(_LINE_END.split(source.text), start=1):
+    if not module.source.path.endswith(".ipynb"):
+        for number, line in enumerate(_LINE_END.split(module.source.text), start=1):
             yield Location(number, 1, number, len(line) + 1), line
         return
-    for cell in saved_cells(source):
+    for cell in saved_cells(module):
         for number, line in enumerate(cell.lines, start=1):
             yield Location(number, 1, number, len(line) + 1, cell.number), line
 
 
-def saved_cells(source: SourceFile) -> Iterator[SavedCell]:
+def written_text(module: Module) -> str:
+    """All text of a source as it was written; of a notebook that of its code cells, without what they have shown."""
+    if not module.source.path.endswith(".ipynb"):
+        return module.source.text
+    return "\n".join(line for cell in saved_cells(module) for line in cell.lines)
+
+
+def saved_cells(module: Module) -> list[SavedCell]:
     """The code cells of a Jupyter notebook in Python, format 3 or 4; none of anything else."""
+    return module.fact(_saved_cells)
+
+
+def _saved_cells(module: Module) -> list[SavedCell]:
+    return list(_read_cells(module.source))
+
+
+def _read_cells(source: SourceFile) -> Iterator[SavedCell]:
     if not source.path.endswith(".ipynb") or not source.code:
         return
     try:

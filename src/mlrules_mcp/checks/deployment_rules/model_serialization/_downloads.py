@@ -62,7 +62,7 @@ def _is_fetched_by_shell(path: str, module: Module) -> bool:
 def _shell_downloads(module: Module) -> list[str]:
     if not module.source.path.endswith(".ipynb"):
         return []
-    return [line for _, line in written_lines(module.source) if _SHELL_DOWNLOAD.match(line)]
+    return [line for _, line in written_lines(module) if _SHELL_DOWNLOAD.match(line)]
 
 
 def _downloads(call: ast.Call, module: Module) -> bool:

@@ -170,12 +170,10 @@ class PersonalDataInOutput(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if not module.source.path.endswith(".ipynb") or module.imported_packages & _MADE_UP_BY:
+        cells = saved_cells(module)
+        if not cells or module.imported_packages & _MADE_UP_BY:
             return
-        text = module.source.text.lower()
-        if "@" not in text and not any(word in text for word in COLUMN_WORDS):
-            return
-        for cell in saved_cells(module.source):
+        for cell in cells:
             for kind in dict.fromkeys(kind for text in cell.outputs for kind in _shown(text, module.source.code)):
                 yield self.finding(
                     module,
@@ -188,10 +186,11 @@ class PersonalDataInOutput(Check[ast.Module]):
 def _shown(text: str, code: str) -> Iterator[Kind]:
     """The kinds of personal data in a text that a cell has shown; what the code itself spells out is a sample."""
     lower = text.lower()
-    if "<table" in lower:
+    named = any(word in lower for word in COLUMN_WORDS)
+    if named and "<table" in lower:
         for table in _TABLE.findall(text):
             yield from _in_html_table(table, code)
-    elif any(word in lower for word in COLUMN_WORDS):
+    elif named:
         yield from _in_printed_table(text.splitlines(), code)
         for name in _SERIES.findall(text):
             if (kind := kind_of_column(name)) is not None and values_of(kind, text, code):

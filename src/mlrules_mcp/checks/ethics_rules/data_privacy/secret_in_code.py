@@ -12,7 +12,7 @@ from mlrules_mcp.findings import Finding, Location
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.names import argument
-from mlrules_mcp.source.saved import written_lines
+from mlrules_mcp.source.saved import written_lines, written_text
 
 _WANDB = pattern(r"(?:local-)?[0-9a-f]{40}")
 _COMET = pattern(r"[A-Za-z0-9]{25}")
@@ -160,11 +160,11 @@ class SecretInCode(Check[ast.Module]):
 
 
 def _by_form(module: Module) -> Iterator[tuple[Location, str, str]]:
-    text = module.source.text
+    text = written_text(module)
     formats = [form for form in formats_in(text) if form.expression.search(text)]
     if not formats:
         return
-    for place, line in written_lines(module.source):
+    for place, line in written_lines(module):
         for secret in secrets(line, formats):
             location = replace(place, column=secret.start + 1, end_column=secret.end + 1)
             yield location, secret.what, secret.variable

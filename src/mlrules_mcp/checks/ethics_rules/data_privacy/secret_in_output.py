@@ -84,10 +84,9 @@ class SecretInOutput(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        formats = formats_in(module.source.text) if module.source.path.endswith(".ipynb") else []
-        if not formats:
-            return
-        for cell in saved_cells(module.source):
+        cells = [cell for cell in saved_cells(module) if cell.outputs]
+        formats = formats_in("\n".join(text for cell in cells for text in cell.outputs)) if cells else []
+        for cell in cells if formats else ():
             found = {secret.what: secret for text in cell.outputs for secret in secrets(text, formats)}
             for secret in found.values():
                 yield self.finding(
