@@ -51,6 +51,10 @@ class TrainingFailedError(Exception):
         self.place = place
 
 
+class NotApplicableError(Exception):
+    """A check has nothing to say of this model; the text says why."""
+
+
 class NotSimulatedError(Exception):
     """The simulated accelerator can't do what the model asks of it: nothing is shown, and nobody is to blame."""
 

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import ast
 import inspect
+import sys
 import textwrap
 import traceback
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from torch import nn
+
+
+_TORCH = "torch"  # the folder of its package
 
 
 class Place(NamedTuple):
@@ -30,6 +37,27 @@ def of_error(error: BaseException, source: Path) -> Place | None:
         if frame.lineno and path.is_relative_to(source) and "site-packages" not in path.parts:
             return Place(frame.filename, frame.lineno)
     return None
+
+
+def of_call(source: Path) -> Place | None:
+    """The line of `source`, a file or a project's folder, that called into PyTorch to get here.
+
+    None if what called PyTorch is written elsewhere, such as in another library.
+    """
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and _TORCH in Path(frame.f_code.co_filename).parts:
+        frame = frame.f_back
+    if frame is None:
+        return None
+    path = Path(frame.f_code.co_filename)
+    ours = path.is_relative_to(source) and "site-packages" not in path.parts
+    return Place(frame.f_code.co_filename, frame.f_lineno) if ours else None
+
+
+def of_function(function: Callable[..., Any]) -> Place | None:
+    """The line where a function or method is defined; None if it is not written in Python."""
+    code = getattr(function, "__code__", None)
+    return Place(code.co_filename, code.co_firstlineno) if code else None
 
 
 def of_parameter(model: nn.Module, name: str) -> Place | None:

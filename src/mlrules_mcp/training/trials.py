@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import lightning.pytorch as pl
 import torch
@@ -14,9 +15,12 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from mlrules_mcp.training import devices, places
-from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError, quote
+from mlrules_mcp.training.bench import Bench, Looked, Looker
+from mlrules_mcp.training.errors import NotApplicableError, NotSimulatedError, TrainingError, TrainingFailedError, quote
 from mlrules_mcp.training.recorder import Recorder
 from mlrules_mcp.training.simulated.device import NotSimulated
+
+T = TypeVar("T")
 
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 
@@ -96,6 +100,28 @@ class Trials:
         """The same once more, with everything made anew."""
         return self._trial("second")
 
+    def on_first_batch(self, look: Callable[[Bench], T]) -> T:
+        """What `look` returns of a fresh model and its first batch, made from the seed as in a training.
+
+        Raises:
+            TrainingFailedError: something raised, in `look` or before.
+            NotApplicableError: `look` raised it.
+        """
+        looker = Looker(self.device, self.seed, look)
+        trainer = self._trainer("batch", looker)
+        try:
+            pl.seed_everything(self.seed, workers=True, verbose=False)
+            model, data = self.subject.model(), self.subject.data()
+            trainer.fit(model, data)
+        except Looked:
+            pass
+        except NotApplicableError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise self._failure(error) from error
+        seen: T = looker.seen
+        return seen
+
     def _trial(self, name: str) -> Trial:
         if name not in self._done:
             try:
@@ -125,11 +151,11 @@ class Trials:
         seconds = time.perf_counter() - start
         return Trial(model, data, trainer, recorder, devices.peak_memory(self.device), seconds)
 
-    def _trainer(self, name: str, recorder: Recorder) -> pl.Trainer:
+    def _trainer(self, name: str, watcher: pl.Callback) -> pl.Trainer:
         return pl.Trainer(
             **devices.trainer_arguments(self.device),
             max_epochs=self.subject.epochs,
-            callbacks=[recorder],
+            callbacks=[watcher],
             # Where an operation has no deterministic form, training goes on and the check sees the difference.
             deterministic="warn",
             num_sanity_val_steps=0,

@@ -13,9 +13,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, ClassVar
 
+from mlrules_mcp.training.errors import NotApplicableError, TrainingFailedError
 from mlrules_mcp.training.result import CheckOutcome, Figure, Status
 
 if TYPE_CHECKING:
+    from mlrules_mcp.training.bench import Bench
     from mlrules_mcp.training.places import Place
     from mlrules_mcp.training.trials import Trials
 
@@ -48,6 +50,28 @@ class TrainingCheck(ABC):
         path, line = place or (None, None)
         figures = figures or {}
         return CheckOutcome(self.name, self.rule, trials.device, status, message, path, line, figures)
+
+
+class BatchCheck(TrainingCheck):
+    """One thing that a fresh model and one batch show: a training that goes no further than its first step."""
+
+    @abstractmethod
+    def look(self, trials: Trials, bench: Bench) -> CheckOutcome:
+        """Look at the model and the batch; NotApplicableError may pass through, and whatever the model raises."""
+
+    def run(self, trials: Trials) -> CheckOutcome:
+        """Look, if the model can be trained at all."""
+        _ = trials.first
+        try:
+            return trials.on_first_batch(lambda bench: self.look(trials, bench))
+        except NotApplicableError as error:
+            return self.outcome(trials, "not_applicable", str(error))
+        except TrainingFailedError as error:
+            return self.failed(trials, error)
+
+    def failed(self, trials: Trials, error: TrainingFailedError) -> CheckOutcome:
+        """The outcome if looking raises and training does not: no fault, unless a check knows better."""
+        return self.outcome(trials, "not_applicable", f"This can't be looked at: {error}")
 
 
 @cache

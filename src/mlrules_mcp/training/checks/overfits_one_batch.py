@@ -1,0 +1,89 @@
+"""overfits-one-batch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from mlrules_mcp.training import places
+from mlrules_mcp.training.checks import BatchCheck
+from mlrules_mcp.training.errors import NotApplicableError
+from mlrules_mcp.training.result import CheckOutcome, Figure
+
+if TYPE_CHECKING:
+    from mlrules_mcp.training.bench import Bench
+    from mlrules_mcp.training.trials import Trials
+
+STEPS = 60
+RATES = (1e-2, 1e-3)
+SHARE = 0.5
+
+
+class OverfitsOneBatch(BatchCheck):
+    """The model can learn one batch by heart: its loss falls by half within 60 steps.
+
+    The batch is the first one, and random draws are the same at every step, so that dropout and noise can be
+    learnt too. The steps are those of Adam on the parameters that the model's own optimizers train, at a rate of
+    0.01, and from the start again at 0.001: neither a schedule nor an optimizer is judged, but whether the loss
+    and the way of the gradients allow any learning. A model that fails computes its loss of the wrong thing (a
+    softmax before the cross-entropy), loses its gradient on the way, or does not look at its input.
+    """
+
+    name = "overfits-one-batch"
+    rule = "pytorch_rules.gradient_management"
+
+    def look(self, trials: Trials, bench: Bench) -> CheckOutcome:
+        """Train on the batch alone."""
+        state = {key: value.clone() for key, value in bench.model.state_dict().items() if hasattr(value, "clone")}
+        start, best, used = math.nan, math.inf, RATES[0]
+        steps = 0
+        for rate in RATES:
+            bench.model.load_state_dict(state, strict=False)
+            losses = _train(bench, rate)
+            start = losses[0]
+            if min(losses) < best:
+                best, used, steps = min(losses), rate, len(losses) - 1
+            if _halved(start, best):
+                break
+        figures: dict[str, Figure] = {"loss_before": start, "loss_after": best, "steps": steps, "learning_rate": used}
+        if _halved(start, best):
+            message = f"Adam at {used:g} takes the loss of one batch from {start:.4g} to {best:.4g} in {steps} steps."
+            return self.outcome(trials, "met", message, figures=figures)
+        message = (
+            f"{STEPS} steps of Adam on one batch take its loss from {start:.4g} no lower than {best:.4g}, at a rate of "
+            f"{' or '.join(f'{rate:g}' for rate in RATES)}: look for what the loss is computed of, and for a detached "
+            "or saturated output."
+        )
+        place = places.of_function(bench.model.training_step)
+        return self.outcome(trials, "broken", message, place=place, figures=figures)
+
+
+def _halved(start: float, best: float) -> bool:
+    """Whether the loss fell by half of its magnitude; one that starts below zero has to fall further."""
+    return best <= start - SHARE * abs(start)
+
+
+def _train(bench: Bench, rate: float) -> list[float]:
+    """The losses before each step and after the last one, until they are half of the first."""
+    import torch  # noqa: PLC0415
+
+    groups = [group for optimizer in bench.trainer.optimizers for group in optimizer.param_groups]
+    trained = [value for group in groups for value in group["params"] if value.requires_grad]
+    if not trained:
+        raise NotApplicableError("The model has no parameter to train.")
+    optimizer = torch.optim.Adam(trained, lr=rate)
+    losses: list[float] = []
+    for _ in range(STEPS + 1):
+        bench.model.zero_grad()
+        loss = bench.loss()
+        losses.append(loss.item())
+        if losses[0] == 0:
+            raise NotApplicableError("The loss of the first batch is 0 before training.")
+        if not math.isfinite(losses[-1]) or _halved(losses[0], losses[-1]):
+            break
+        loss.backward()  # type: ignore[no-untyped-call]
+        for value in trained:
+            if value.grad is not None and value.grad.is_sparse:
+                value.grad = value.grad.to_dense()
+        optimizer.step()
+    return losses
