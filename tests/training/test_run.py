@@ -53,14 +53,15 @@ def real_run(tmp_path_factory):
     return result, reported, [path.relative_to(folder) for path in folder.rglob("*")]
 
 
-def test_the_sample_meets_every_rule_on_every_device_that_is_there(real_run):
+def test_the_sample_meets_every_rule_that_applies_on_every_device_that_is_there(real_run):
     result, _, _ = real_run
     there = {report.device for report in result.devices}
     assert "cpu" in there
     verdicts = {(outcome.check, outcome.device): outcome.status for outcome in result.checks}
-    assert {pair: verdicts.get(pair) for pair in verdicts if pair[1] in there} == {
-        (name, device): "met" for name in NAMES for device in there
-    }
+    expected = {(name, device): "met" for name in NAMES for device in there}
+    # The sample has batch norms, whose statistics are those of a whole batch.
+    expected |= {("accumulation-equals-large-batch", device): "not_applicable" for device in there}
+    assert {pair: verdicts.get(pair) for pair in verdicts if pair[1] in there} == expected
     assert result.broken == []
 
 
@@ -99,7 +100,7 @@ def test_nothing_is_left_on_the_disk(real_run):
 
 def test_the_answer_is_small_for_each_device(real_run):
     result, _, _ = real_run
-    assert len(json.dumps(result.to_dict())) < 3000 * len(result.devices)
+    assert len(json.dumps(result.to_dict())) < 6000 * len(result.devices)
 
 
 def test_starting_the_check_loads_nothing_heavy():
