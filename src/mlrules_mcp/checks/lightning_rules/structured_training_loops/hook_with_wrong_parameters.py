@@ -139,11 +139,25 @@ class HookWithWrongParameters(Check[ast.ClassDef]):
             """,
             "called by the file itself",
         ),
+        Good(
+            """
+            import lightning as L
+            import torch
+
+            class Agent(L.LightningModule):
+                def on_train_epoch_end(self, global_step):
+                    self.logger.log_metrics(self.losses(), global_step)
+
+                def configure_optimizers(self, lr):
+                    return torch.optim.Adam(self.parameters(), lr=lr)
+            """,
+            "its optimizer asks for a rate, which only a loop of one's own passes, such as one of Fabric",
+        ),
     )
 
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         kind = _kind(module, node)
-        if kind is None or not module.may_run_on("lightning", "2.0"):
+        if kind is None or not module.may_run_on("lightning", "2.0") or _has_own_loop(module, node):
             return
         for method in module.methods(node):
             passed = _passed(kind, method)
@@ -155,6 +169,12 @@ class HookWithWrongParameters(Check[ast.ClassDef]):
                 yield self.finding(module, module.defined_name(method), problem)
             elif method.name != "training_step" and (problem := _mismatch(method, passed)):
                 yield self.finding(module, module.defined_name(method), f"{problem} {_instead(method, passed)}")
+
+
+def _has_own_loop(module: Module, cls: ast.ClassDef) -> bool:
+    """Whether a loop of the project calls the hooks: `configure_optimizers` asks for what no Trainer passes."""
+    configure = module.method(cls, "configure_optimizers")
+    return configure is not None and bool(_required(configure))
 
 
 def _kind(module: Module, cls: ast.ClassDef) -> str | None:
