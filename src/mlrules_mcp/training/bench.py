@@ -103,6 +103,14 @@ def without_dropout(model: nn.Module) -> Iterator[None]:
             layer.dropout = share
 
 
+def tensors_of(name: str, value: object) -> dict[str, Tensor]:
+    """The tensors in a value, however deep in lists and dictionaries, by where they are; on the CPU."""
+    if isinstance(value, Tensor):
+        return {name: value.detach().cpu()}
+    items = value.items() if isinstance(value, Mapping) else enumerate(value if isinstance(value, list | tuple) else ())
+    return {key: tensor for part, item in items for key, tensor in tensors_of(f"{name}.{part}", item).items()}
+
+
 class Looked(Exception):
     """What was to be seen has been seen."""
 

@@ -32,7 +32,9 @@ def of_error(error: BaseException, source: Path) -> Place | None:
 
     Packages installed inside the folder do not count. None if it passed through no line of it.
     """
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+    # While it compiles, PyTorch runs no frame of the source: its errors tell where they are in a stack of their own.
+    compiled = getattr(error, "real_stack", None) or ()
+    for frame in reversed([*traceback.extract_tb(error.__traceback__), *compiled]):
         path = Path(frame.filename)
         if frame.lineno and path.is_relative_to(source) and "site-packages" not in path.parts:
             return Place(frame.filename, frame.lineno)

@@ -15,7 +15,7 @@ from lightning.pytorch.utilities.model_helpers import is_overridden
 from torch import Tensor
 
 from mlrules_mcp.training import devices, places
-from mlrules_mcp.training.bench import Bench, Looked, Looker
+from mlrules_mcp.training.bench import Bench, Looked, Looker, tensors_of
 from mlrules_mcp.training.errors import NotApplicableError, NotSimulatedError, TrainingError, TrainingFailedError, quote
 from mlrules_mcp.training.recorder import Recorder
 from mlrules_mcp.training.simulated.device import NotSimulated
@@ -69,7 +69,7 @@ class Trial:
     def predict(self, model: pl.LightningModule) -> dict[str, Tensor]:
         """What the model predicts for the first batch of the validation data, tensor by tensor, on the CPU."""
         outputs = self.trainer.predict(model, dataloaders=self.data.val_dataloader())
-        return dict(_tensors("output", outputs))
+        return tensors_of("output", outputs)
 
 
 class Trials:
@@ -174,13 +174,3 @@ class Trials:
             message = f"The model does not fit into the memory of {self.device}: {quote(error)}"
             return TrainingError("out-of-memory", message)
         return TrainingFailedError(quote(error), places.of_error(error, self.subject.source))
-
-
-def _tensors(name: str, value: object) -> list[tuple[str, Tensor]]:
-    if isinstance(value, Tensor):
-        return [(name, value.detach().cpu())]
-    if isinstance(value, dict):
-        return [pair for key, item in value.items() for pair in _tensors(f"{name}.{key}", item)]
-    if isinstance(value, list | tuple):
-        return [pair for key, item in enumerate(value) for pair in _tensors(f"{name}.{key}", item)]
-    return []
