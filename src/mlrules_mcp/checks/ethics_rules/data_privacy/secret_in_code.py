@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.ethics_rules.data_privacy._secrets import formats_in, is_made_up, secrets
+from mlrules_mcp.checks.ethics_rules.data_privacy._secrets import Format, formats_in, is_made_up, secrets
 from mlrules_mcp.checks.lightning_rules._classes import is_test
 from mlrules_mcp.findings import Finding, Location
 from mlrules_mcp.patterns import pattern
@@ -161,13 +161,23 @@ class SecretInCode(Check[ast.Module]):
 
 def _by_form(module: Module) -> Iterator[tuple[Location, str, str]]:
     text = written_text(module)
-    formats = [form for form in formats_in(text) if form.expression.search(text)]
+    formats = [form for form in formats_in(text) if any(_of_lines(text, form))]
     if not formats:
         return
     for place, line in written_lines(module):
         for secret in secrets(line, formats):
             location = replace(place, column=secret.start + 1, end_column=secret.end + 1)
             yield location, secret.what, secret.variable
+
+
+def _of_lines(text: str, form: Format) -> Iterator[bool]:
+    """For each line with a format's marker, whether it holds a token: far fewer than all lines."""
+    place = text.find(form.marker)
+    while place >= 0:
+        start, end = text.rfind("\n", 0, place) + 1, text.find("\n", place)
+        end = end if end >= 0 else len(text)
+        yield form.expression.search(text, start, end) is not None
+        place = text.find(form.marker, end)
 
 
 def _by_use(module: Module) -> Iterator[tuple[Location, str, str]]:
