@@ -2,7 +2,9 @@ import inspect
 from pathlib import Path
 
 import pytest
+import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from mlrules_mcp.training import places
 
@@ -68,3 +70,23 @@ def test_packages_installed_in_the_project_are_not_to_blame(tmp_path):
     with pytest.raises(ValueError) as caught:
         exec(compile(own.read_text(encoding="utf-8"), own, "exec"), names)
     assert places.of_error(caught.value, tmp_path) == (str(own), 2)
+
+
+def test_a_call_into_torch_is_placed_at_the_line_of_the_source_that_made_it():
+    placed = []
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func, types, args=(), kwargs=None):
+            placed.append(places.of_call(Path(__file__)))
+            placed.append(places.of_call(Path(__file__).parent / "elsewhere"))
+            return func(*args, **(kwargs or {}))
+
+    layer, ones = nn.Linear(2, 2), torch.ones(1, 2)
+    with Watch():
+        layer(ones)  # inside of the layer it is PyTorch that calls itself
+    assert placed == [(__file__, line_of("layer(ones)")), None]
+
+
+def test_a_function_is_placed_where_it_is_defined():
+    assert places.of_function(Base.__init__) == (__file__, line_of("def __init__"))
+    assert places.of_function(len) is None

@@ -5,7 +5,9 @@ import torch
 
 from mlrules_mcp.training import devices
 from mlrules_mcp.training.checks.export_round_trip import ExportRoundTrip
+from mlrules_mcp.training.errors import NotSimulatedError
 from mlrules_mcp.training.sample import WaveformClassifier
+from mlrules_mcp.training.simulated.device import NotSimulated
 from mlrules_mcp.training.trials import Trials
 
 # Lightning warns of its own use of PyTorch, and gives advice as warnings.
@@ -36,6 +38,18 @@ def test_the_simulated_device_saves_and_exports_too(subject, tmp_path):
     trials = Trials(subject(WaveformClassifier), "simulated", seed=0, folder=tmp_path)
     with devices.made_present("simulated"):
         assert ExportRoundTrip().run(trials).status == "met"
+
+
+def test_what_cannot_be_simulated_is_not_the_models_fault(subject, tmp_path):
+    class Refused(WaveformClassifier):
+        def forward(self, signals):
+            if torch.compiler.is_compiling():
+                raise NotSimulated("this")
+            return super().forward(signals)
+
+    trials = Trials(subject(Refused), "simulated", seed=0, folder=tmp_path)
+    with devices.made_present("simulated"), pytest.raises(NotSimulatedError, match="not simulated: this"):
+        ExportRoundTrip().run(trials)
 
 
 def test_the_trained_model_is_left_in_its_mode(trials):

@@ -57,7 +57,7 @@ class AccumulationEqualsLargeBatch(BatchCheck):
         if apart <= TOLERANCE:
             message = f"The mean gradient of {PARTS} half batches is that of the whole one, within {apart:.2g} of it."
             return self.outcome(trials, "met", message, figures=figures)
-        cause = "its loss is not a mean over the examples"
+        cause = "what an example adds to the loss depends on the rest of the batch"
         if (gradient - PARTS * mean).norm().item() <= TOLERANCE * scale:
             cause = "its loss sums over the examples, so that the step grows with the batch"
         message = (

@@ -115,12 +115,16 @@ def _exported(model: LightningModule, inputs: Any, trials: Trials) -> tuple[Any,
     """`forward` as a program that was saved and loaded, and the bytes it took."""
     import torch  # noqa: PLC0415
 
+    from mlrules_mcp.training.simulated.device import NotSimulated  # noqa: PLC0415
+
     file = io.BytesIO()
     args, kwargs = inputs
     try:
         torch.export.save(torch.export.export(model, args, kwargs, strict=False), file)
         file.seek(0)
         program = torch.export.load(file).module()
+    except NotSimulated:
+        raise
     except Exception as error:
         place = places.of_error(error, trials.subject.source) or places.of_function(model.forward)
         raise Broken(f"torch.export does not capture forward: {quote(error)}", place) from error
