@@ -96,6 +96,7 @@ def checks_index() -> str:
             "rules": [check.rule, *(rule for rule in check.also_enforces if rule != check.rule)],
             "packages": packages.index(tuple(sorted(check.packages))),
             "names": sorted(check.names),
+            "words": check.words,
         }
         for check in all_checks()
     ]

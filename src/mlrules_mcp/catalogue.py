@@ -31,6 +31,7 @@ class Entry(NamedTuple):
     rules: tuple[str, ...]
     packages: frozenset[str]
     names: tuple[str, ...]
+    words: tuple[str, ...]
 
 
 class UnknownSelection(Exception):
@@ -70,11 +71,10 @@ class Catalogue:
         To load all takes half of what the command line needs for a file.
         """
         if "checks" in self.__dict__:
-            yield from (check for check in self.checks if module.uses(check.packages))
+            yield from (check for check in self.checks if _concerns(check, module))
             return
-        code = module.source.code
         for entry, rule in self._entries:
-            if module.uses(entry.packages) and (not entry.names or any(name in code for name in entry.names)):
+            if _concerns(entry, module):
                 if entry not in self._loaded:
                     self._loaded[entry] = _check_class(entry)(rule.severity, rule.key)
                 yield self._loaded[entry]
@@ -146,8 +146,25 @@ def index() -> tuple[Entry, ...]:
     data = json.loads(INDEX.read_text(encoding="utf-8"))
     packages = [frozenset(names) for names in data["packages"]]
     return tuple(
-        Entry(each["module"], each["cls"], tuple(each["rules"]), packages[each["packages"]], tuple(each["names"]))
+        Entry(
+            each["module"],
+            each["cls"],
+            tuple(each["rules"]),
+            packages[each["packages"]],
+            tuple(each["names"]),
+            tuple(each["words"]),
+        )
         for each in data["checks"]
+    )
+
+
+def _concerns(check: AnyCheck | Entry, module: Module) -> bool:
+    """Whether a module may hold something for a check, as far as its packages and the words of its code tell."""
+    code = module.source.code
+    return (
+        module.uses(check.packages)
+        and (not check.words or any(word in code for word in check.words))
+        and (not check.names or any(name in code for name in check.names))
     )
 
 

@@ -71,6 +71,7 @@ class Check(Generic[N]):
         names: where the node type is `ast.Call`, the last name parts of the calls it wants (`{"load"}` for
             `torch.load(…)`); empty wants every node.
         packages: a module that imports none of these is not looked at; empty looks at every module.
+        words: a module whose code holds none of these is not looked at; empty looks at every module.
         speaks_of_absence: whether it finds what a program lacks. Documents show pieces of programs, so there it is
             not asked.
         also_enforces: further rules that what it finds breaks. A finding names one rule alone: `rule`.
@@ -80,6 +81,7 @@ class Check(Generic[N]):
 
     names: ClassVar[frozenset[str]] = frozenset()
     packages: ClassVar[frozenset[str]] = TORCH
+    words: ClassVar[tuple[str, ...]] = ()
     speaks_of_absence: ClassVar[bool] = False
     also_enforces: ClassVar[tuple[str, ...]] = ()
     examples: ClassVar[Sequence[Example]] = ()

@@ -52,6 +52,7 @@ class BiasBeforeBatchnorm(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/generated/torch.nn.BatchNorm2d.html
     """
 
+    words = ("BatchNorm",)
     examples = (
         Bad(
             """
@@ -243,7 +244,7 @@ class BiasBeforeBatchnorm(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         code = module.source.code
-        if "BatchNorm" not in code or _LOADS_WEIGHTS.search(code) or is_test(module):
+        if _LOADS_WEIGHTS.search(code) or is_test(module):
             return
         found = {first.node: first for first, second in pairs(module) if second.name in _NORMS.get(first.name, ())}
         for layer in found.values():

@@ -49,6 +49,7 @@ class PlateauModeMismatch(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/generated/torch.optim.lr_scheduler.ReduceLROnPlateau.html
     """
 
+    words = (PLATEAU,)
     examples = (
         Bad(
             """
@@ -140,7 +141,7 @@ class PlateauModeMismatch(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if PLATEAU not in module.source.code or is_test(module):
+        if is_test(module):
             return
         for made, names in _watched(module).items():
             mode = _mode(made)

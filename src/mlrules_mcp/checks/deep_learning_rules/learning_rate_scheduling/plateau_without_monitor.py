@@ -38,6 +38,7 @@ class PlateauWithoutMonitor(Check[ast.Module]):
     """
 
     packages = LIGHTNING
+    words = (PLATEAU,)
     examples = (
         Bad(
             """
@@ -130,7 +131,7 @@ class PlateauWithoutMonitor(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if PLATEAU not in module.source.code or is_test(module):
+        if is_test(module):
             return
         for schedule in lightning_schedules(module):
             if schedule.name == PLATEAU and not _has_monitor(module, schedule):

@@ -41,6 +41,7 @@ class TorchscriptDeprecated(Check[ast.Module]):
     """
 
     packages = frozenset({"torch", "lightning"})
+    words = ("jit", "to_torchscript")
     examples = (
         Bad(
             """
@@ -128,9 +129,6 @@ class TorchscriptDeprecated(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        code = module.source.code
-        if "jit" not in code and "to_torchscript" not in code:
-            return
         places = sorted(_uses(module), key=lambda place: (place.lineno, place.col_offset))
         if places and not is_test(module) and module.may_run_on("torch", "2.9"):
             first, *others = places

@@ -41,6 +41,7 @@ class CheckpointingDisabled(Check[ast.Module]):
 
     packages = LIGHTNING
     also_enforces = ("tracking_rules.artifact_management",)
+    words = ("enable_checkpointing",)
     examples = (
         Bad(
             """
@@ -98,8 +99,6 @@ class CheckpointingDisabled(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "enable_checkpointing" not in module.source.code:
-            return
         if module.imported_packages & _SEARCHES or is_test(module) or _saves(module):
             return
         switches = (switch for fit in fits(module) if (switch := _switched_off(fit)) is not None)

@@ -31,6 +31,7 @@ class HparamsAssigned(Check[ast.ClassDef]):
     """
 
     packages = LIGHTNING
+    words = ("hparams",)
     examples = (
         Bad(
             """
@@ -92,7 +93,7 @@ class HparamsAssigned(Check[ast.ClassDef]):
     def check(self, node: ast.ClassDef, module: Module) -> Iterator[Finding]:
         if not (module.is_subclass(node, LIGHTNING_MODULE) or module.is_subclass(node, LIGHTNING_DATA_MODULE)):
             return
-        if "hparams" not in module.source.code or is_test(module) or _defines_it(module, node):
+        if is_test(module) or _defines_it(module, node):
             return
         for attribute in module.nodes(ast.Attribute):
             match attribute:

@@ -40,6 +40,7 @@ class MonitoredMetricNeverLogged(Check[ast.Module]):
 
     packages = LIGHTNING
     speaks_of_absence = True
+    words = ("monitor", "EarlyStopping")
     examples = (
         Bad(
             """
@@ -189,8 +190,6 @@ class MonitoredMetricNeverLogged(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "monitor" not in module.source.code and "EarlyStopping" not in module.source.code:
-            return
         if is_test(module) or not any(_trains_here(module)):
             return
         logged = logged_metrics(module)

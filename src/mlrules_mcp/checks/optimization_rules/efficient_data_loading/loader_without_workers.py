@@ -43,6 +43,7 @@ class LoaderWithoutWorkers(Check[ast.Module]):
     - https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html#enable-asynchronous-data-loading-and-augmentation
     """
 
+    words = ("DataLoader",)
     examples = (
         Bad(
             """
@@ -213,7 +214,7 @@ class LoaderWithoutWorkers(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "DataLoader" not in module.source.code or is_notebook(module) or is_test_or_benchmark(module):
+        if is_notebook(module) or is_test_or_benchmark(module):
             return
         idle = [
             loader

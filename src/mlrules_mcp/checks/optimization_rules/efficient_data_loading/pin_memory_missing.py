@@ -45,6 +45,7 @@ class PinMemoryMissing(Check[ast.Module]):
     - https://docs.pytorch.org/tutorials/intermediate/pinmem_nonblock.html
     """
 
+    words = ("num_workers",)
     examples = (
         Bad(
             """
@@ -195,7 +196,7 @@ class PinMemoryMissing(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "num_workers" not in module.source.code or not may_run_large_model(module):
+        if not may_run_large_model(module):
             return
         unpinned = dict.fromkeys(loader for loader in loaders(module) if _has_workers_and_pins_nothing(loader))
         if not unpinned or not uses_cuda(module) or not is_entry_script(module):

@@ -42,6 +42,7 @@ class Fp16AutocastWithoutScaler(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/amp.html#gradient-scaling
     """
 
+    words = ("autocast",)
     examples = (
         Bad(
             """
@@ -172,7 +173,7 @@ class Fp16AutocastWithoutScaler(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         code = module.source.code
-        if "autocast" not in code or _scales(code.lower()):
+        if _scales(code.lower()):
             return
         if module.imported_packages & _SCALING_PACKAGES or is_test_or_benchmark(module):
             return

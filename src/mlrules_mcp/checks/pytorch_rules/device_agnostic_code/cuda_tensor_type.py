@@ -57,6 +57,7 @@ class CudaTensorType(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/generated/torch.set_default_tensor_type.html
     """
 
+    words = ("cuda",)
     examples = (
         Bad(
             """
@@ -165,7 +166,7 @@ class CudaTensorType(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "cuda" not in module.source.code or "Tensor" not in module.source.code:
+        if "Tensor" not in module.source.code:
             return
         for place, kind in _places(module):
             if _is_overflow_flag(place, kind) or is_guarded(module, place) or is_cuda_only(module, place):

@@ -83,6 +83,7 @@ class HardcodedCuda(Check[ast.Module]):
     - https://lightning.ai/docs/pytorch/stable/accelerators/accelerator_prepare.html
     """
 
+    words = ("cuda", "gpu")
     examples = (*BAD, *GOOD)
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:

@@ -36,6 +36,7 @@ class CudnnBenchmarkWithDeterministic(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/notes/randomness.html#cuda-convolution-benchmarking
     """
 
+    words = ("benchmark",)
     examples = (
         Bad(
             """
@@ -130,7 +131,7 @@ class CudnnBenchmarkWithDeterministic(Check[ast.Module]):
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
         code = module.source.code
-        if "benchmark" not in code or "deterministic" not in code or is_test_path(module):
+        if "deterministic" not in code or is_test_path(module):
             return
         switches = {id(value): value for value, _ in _together(module)}
         for value in [*switches.values(), *_in_trainers(module)]:

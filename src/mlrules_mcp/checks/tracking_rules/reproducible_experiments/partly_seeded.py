@@ -48,6 +48,7 @@ class PartlySeeded(Check[ast.Module]):
     - https://docs.pytorch.org/docs/stable/notes/randomness.html
     """
 
+    words = ("seed",)
     examples = (
         Bad(
             """
@@ -207,7 +208,7 @@ class PartlySeeded(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "seed" not in module.source.code or not (module.backward_calls or module.calls("fit")):
+        if not (module.backward_calls or module.calls("fit")):
             return
         seeded = [each for each in seedings(module) if is_started(module, each.call)]
         if any(is_of_workers(module, each.call) for each in seeded):

@@ -42,6 +42,7 @@ class SeedAfterUse(Check[ast.Module]):
     """
 
     packages = TORCH | SKLEARN
+    words = ("seed",)
     examples = (
         Bad(
             """
@@ -148,7 +149,7 @@ class SeedAfterUse(Check[ast.Module]):
     )
 
     def check(self, node: ast.Module, module: Module) -> Iterator[Finding]:
-        if "seed" not in module.source.code or is_test_path(module):
+        if is_test_path(module):
             return
         every = [each for each in seedings(module) if not is_of_workers(module, each.call)]
         for libraries in (("torch", "every"), ("numpy", "every"), ("random", "every")):
