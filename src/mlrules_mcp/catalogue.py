@@ -73,15 +73,18 @@ class Catalogue:
         if "checks" in self.__dict__:
             yield from (check for check in self.checks if _concerns(check, module))
             return
-        for entry, rule in self._entries:
+        for place, (entry, rule) in enumerate(self._entries):
             if _concerns(entry, module):
-                if entry not in self._loaded:
-                    self._loaded[entry] = _check_class(entry)(rule.severity, rule.key)
-                yield self._loaded[entry]
+                check = self._loaded[place]
+                if check is None and (not entry.names or any(name in module.source.code for name in entry.names)):
+                    check = self._loaded[place] = _check_class(entry)(rule.severity, rule.key)
+                if check is not None:
+                    yield check
 
     @cached_property
-    def _loaded(self) -> dict[Entry, AnyCheck]:
-        return {}
+    def _loaded(self) -> list[AnyCheck | None]:
+        """The checks of `_entries` as far as they are loaded."""
+        return [None] * len(self._entries)
 
     @cached_property
     def _entries(self) -> list[tuple[Entry, Rule]]:
@@ -160,12 +163,9 @@ def index() -> tuple[Entry, ...]:
 
 def _concerns(check: AnyCheck | Entry, module: Module) -> bool:
     """Whether a module may hold something for a check, as far as its packages and the words of its code tell."""
-    code = module.source.code
-    return (
-        module.uses(check.packages)
-        and (not check.words or any(word in code for word in check.words))
-        and (not check.names or any(name in code for name in check.names))
-    )
+    if not module.uses(check.packages):
+        return False
+    return not check.words or any(word in module.source.code for word in check.words)
 
 
 def _check_class(entry: Entry) -> type[AnyCheck]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from mlrules_mcp.source.bindings import start
 from mlrules_mcp.source.names import Names
 from mlrules_mcp.source.tree import FUNCTIONS, Function
 
@@ -228,30 +229,22 @@ class Values(Names):
         return [value for candidate in self.lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())]
 
     def _attributes_of(self, cls: ast.ClassDef) -> dict[str, list[ast.expr]]:
-        if cls not in self._attributes:
-            attributes: dict[str, list[ast.expr]] = {}
-            for attribute, value in self._find_attributes(cls):
-                attributes.setdefault(attribute, []).append(value)
-            self._attributes[cls] = attributes
-        return self._attributes[cls]
+        return self._attributes.get(cls, {})
 
     @cached_property
     def _attributes(self) -> dict[ast.ClassDef, dict[str, list[ast.expr]]]:
-        return {}
-
-    def _find_attributes(self, cls: ast.ClassDef) -> Iterator[tuple[str, ast.expr]]:
-        for node in self.walk(cls, into_functions=True):
-            match node:
-                case ast.Assign(targets=targets, value=value):
-                    pass
-                case ast.AnnAssign(target=ast.expr() as one, value=ast.expr() as value):
-                    targets = [one]
-                case _:
-                    continue
-            # What a class inside this one assigns is its own.
-            if self.enclosing_class(node) is cls:
-                for target in targets:
-                    yield from self._assigned(cls, target, value)
+        """The attributes of each class with what is assigned to them; what an inner class assigns is its own."""
+        found: dict[ast.ClassDef, dict[str, list[ast.expr]]] = {}
+        statements: list[ast.Assign | ast.AnnAssign] = [*self.nodes(ast.Assign), *self.nodes(ast.AnnAssign)]
+        for node in sorted(statements, key=start) if self.nodes(ast.AnnAssign) else statements:
+            cls = self.enclosing_class(node)
+            if cls is None or node.value is None:
+                continue
+            attributes = found.setdefault(cls, {})
+            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                for attribute, value in self._assigned(cls, target, node.value):
+                    attributes.setdefault(attribute, []).append(value)
+        return found
 
     def _assigned(self, cls: ast.ClassDef, target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
         match target:
