@@ -113,6 +113,8 @@ class Catalogue:
         Raises:
             UnknownSelection: a name stands for nothing.
         """
+        if not select and not ignore:
+            return self
         kept = {check.name for name in select for check in self.named(name)} if select else None
         dropped = {check.name for name in ignore for check in self.named(name) if _is_named(name, check, check.rule)}
         narrowed = Catalogue(self.rules)

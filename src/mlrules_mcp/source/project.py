@@ -39,9 +39,12 @@ class Project:
 
         Declarations in the file's folder count before those of the folders around it. None is an empty list.
         """
+        folders = list(self._folders(path))
+        if not folders:
+            return []
         from mlrules_mcp.source.declared import declared_in  # noqa: PLC0415 - few files ask
 
-        for folder in self._folders(path):
+        for folder in folders:
             if folder not in self._declared:
                 self._declared[folder] = declared_in(folder)
             if found := self._declared[folder].get(package):
