@@ -8,7 +8,10 @@ from mlrules_mcp.checks._scores import only_scored_on_training_data, scored_on_k
 from mlrules_mcp.checks._sklearn import SKLEARN
 from mlrules_mcp.checks.check import Bad, Check, Good
 from mlrules_mcp.findings import Finding
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
+
+_TRAINING_SCORE = pattern(r"(?i)train(ing)?[ _-]?(set)?[ _-]?(acc|score|error|loss|r2|r\^2|mse|rmse|mae|f1)")
 
 
 class ScoredOnTrainingData(Check[ast.Module]):
@@ -25,7 +28,8 @@ class ScoredOnTrainingData(Check[ast.Module]):
 
     ## Do not flag
     Scores on the training data beside one on other data or a cross-validation, out-of-bag scores, clusterings and
-    densities, which have nothing to predict, models that other functions may score, and early stopping on other data.
+    densities, which have nothing to predict, models that other functions may score, early stopping on other data, and
+    scores that the code itself calls those of the training data.
     R2 of a `LinearRegression` on its own rows describes them: advice.
 
     ## Fix safety
@@ -150,6 +154,20 @@ class ScoredOnTrainingData(Check[ast.Module]):
         Good(
             """
             import pandas as pd
+            from sklearn.tree import DecisionTreeClassifier
+
+            df = pd.read_csv("sensors.csv")
+            X, y = df.drop(columns="state"), df["state"]
+            tree = DecisionTreeClassifier(max_depth=4, random_state=0).fit(X, y)
+            train_acc = tree.score(X, y)
+            print(f"Training accuracy: {train_acc:.4f}")
+            export(tree)
+            """,
+            "it is called what it is",
+        ),
+        Good(
+            """
+            import pandas as pd
             from sklearn.linear_model import LassoCV
 
             df = pd.read_csv("houses.csv")
@@ -200,6 +218,8 @@ class ScoredOnTrainingData(Check[ast.Module]):
                 related=[(fit.node, "the fit on all rows")],
             )
         for score, fit in only_scored_on_training_data(module):
+            if _is_called_training_score(module, score.node):
+                continue
             yield self.finding(
                 module,
                 score.node,
@@ -209,3 +229,11 @@ class ScoredOnTrainingData(Check[ast.Module]):
                 advice=(score.learner.name or "").endswith(".LinearRegression"),
                 related=[(fit.node, "the fit on these rows")],
             )
+
+
+def _is_called_training_score(module: Module, score: ast.expr) -> bool:
+    """Whether the code itself says that a score is one on training data, where it is made or printed after that."""
+    statement = module.statement(score)
+    block = module.block(statement)
+    place = block.index(statement)
+    return any(_TRAINING_SCORE.search(module.text(each)) for each in block[place : place + 3])
