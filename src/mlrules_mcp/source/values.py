@@ -226,9 +226,10 @@ class Values(Names):
 
     def attribute_values(self, cls: ast.ClassDef, attribute: str) -> list[ast.expr]:
         """What is assigned to `self.<attribute>` anywhere in a class and its local base classes."""
-        return [value for candidate in self.lineage(cls) for value in self._attributes_of(candidate).get(attribute, ())]
+        return [value for candidate in self.lineage(cls) for value in self.attributes_of(candidate).get(attribute, ())]
 
-    def _attributes_of(self, cls: ast.ClassDef) -> dict[str, list[ast.expr]]:
+    def attributes_of(self, cls: ast.ClassDef) -> dict[str, list[ast.expr]]:
+        """What is assigned to the attributes of a class, in its own body and through `self`, by their names."""
         return self._attributes.get(cls, {})
 
     @cached_property

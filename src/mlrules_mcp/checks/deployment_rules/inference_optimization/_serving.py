@@ -123,6 +123,9 @@ def _load_inside(call: ast.Call, caller: Function | ast.Module, module: Module) 
 
 def _loads_model(call: ast.Call, module: Module) -> bool:
     name = last_name(call.func)
+    match call.args:
+        case [ast.Call(func=ast.Attribute(attr="SerializeToString")), *_]:
+            return False  # a model in memory, such as one that the request brought
     if name not in _NAMES:
         return name is not None and isinstance(call.func, ast.Name) and module.qualified_name(call.func) in _LOADERS
     qualified = module.qualified_name(call.func)

@@ -5,7 +5,14 @@ from collections.abc import Iterator
 
 from mlrules_mcp.checks._lightning import LIGHTNING
 from mlrules_mcp.checks.check import Bad, Check, Good
-from mlrules_mcp.checks.lightning_rules._classes import ancestry_is_known, has_method, is_abstract, is_test, returned
+from mlrules_mcp.checks.lightning_rules._classes import (
+    ancestry_is_known,
+    has_method,
+    is_abstract,
+    is_test,
+    passes_itself_on,
+    returned,
+)
 from mlrules_mcp.checks.lightning_rules._trainers import fits, local_class_of
 from mlrules_mcp.findings import Finding
 from mlrules_mcp.source import Module
@@ -138,6 +145,23 @@ class MissingConfigureOptimizers(Check[ast.ClassDef]):
             """
             import lightning as L
 
+            class Classifier(L.LightningModule):
+                def __init__(self, optimizer):
+                    super().__init__()
+                    self.optimizer = optimizer
+                    self.optimizer.connect(self)
+
+                def training_step(self, batch, batch_idx):
+                    return self.loss(batch)
+
+            L.Trainer().fit(Classifier(optimizer))
+            """,
+            "what it is handed to may give it the method",
+        ),
+        Good(
+            """
+            import lightning as L
+
             class OnlineProbe(L.LightningModule):
                 def training_step(self, batch, batch_idx):
                     loss = self.loss(batch)
@@ -153,6 +177,7 @@ class MissingConfigureOptimizers(Check[ast.ClassDef]):
             or module.method(node, "training_step") is None
             or has_method(module, node, "configure_optimizers")
             or not ancestry_is_known(module, node)
+            or any(passes_itself_on(*each) for each in module.ancestry(node))
             or module.fact(_is_provided)
             or is_test(module)
         ):

@@ -191,7 +191,20 @@ class Containers:
                 for node in ast.walk(call)
             ):
                 return True
+        if self._is_given_to_module(container):
+            return True
         return self._hides_one(container) or (container.content == "Parameter" and self._is_handed_out(container))
+
+    def _is_given_to_module(self, container: Container) -> bool:
+        """Whether an attribute is made with the container, whose class may register what is in it."""
+        return any(
+            self._is_same(given, container.attribute, container.value)
+            for values in self.module.attributes_of(self.cls).values()
+            for value in values
+            if isinstance(value, ast.Call)
+            for given in (*value.args, *(keyword.value for keyword in value.keywords))
+            if isinstance(given, ast.Attribute)
+        )
 
     def _is_handed_out(self, container: Container) -> bool:
         """Whether other methods than those of the model use it, which may give it to an optimizer."""

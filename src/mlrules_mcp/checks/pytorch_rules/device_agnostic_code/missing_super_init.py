@@ -270,6 +270,17 @@ class MissingSuperInit(Check[ast.ClassDef]):
             """
             from torch import nn
 
+            class Guided(nn.Module):
+                def __init__(self, original):
+                    self.__dict__ = original.__dict__
+                    self.guide = nn.Linear(4, 1)
+            """,
+            "it takes over a module that was initialised",
+        ),
+        Good(
+            """
+            from torch import nn
+
             class Interface(nn.Module):
                 def __init__(self):
                     raise NotImplementedError
@@ -284,7 +295,7 @@ class MissingSuperInit(Check[ast.ClassDef]):
         init = next((method for method in module.methods(node) if method.name == "__init__"), None)
         if init is None or init.decorator_list or _starts_with_super(init) or not module.is_subclass(node, MODULE):
             return
-        if node.keywords or module.method(node, "__new__"):
+        if node.keywords or module.method(node, "__new__") or _takes_over(init):
             return
         first = _first_super_call(module, node, init)
         before = init.body[: init.body.index(first)] if first in init.body else init.body
@@ -397,3 +408,11 @@ def _takes_no_arguments(module: Module, base: ast.expr) -> bool:
     arguments = own.args
     required = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
     return required <= 1 and None not in arguments.kw_defaults
+
+
+def _takes_over(init: Function) -> bool:
+    """Whether a module takes over all that another one has: `self.__dict__ = other.__dict__`."""
+    return any(
+        isinstance(node, ast.Attribute) and node.attr == "__dict__" and isinstance(node.ctx, ast.Store)
+        for node in ast.walk(init)
+    )

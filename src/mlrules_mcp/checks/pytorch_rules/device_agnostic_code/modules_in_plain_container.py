@@ -25,7 +25,8 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
     ## Do not flag
     Lists that are also turned into a `ModuleList` or a `Sequential`, lists of modules that are attributes of their
     own (`[self.a, self.b]`) or registered with `add_module` or `setattr`, activations and losses without weights, a
-    single module hidden in a list (`self.teacher = [teacher]`), classes that override `parameters` or `to`.
+    single module hidden in a list (`self.teacher = [teacher]`), containers that another part is made with, classes that
+    override `parameters` or `to`.
 
     ## Fix safety
     Suggested: the parameters appear in the optimizer and the state dict, so earlier checkpoints no longer fit.
@@ -304,6 +305,19 @@ class ModulesInPlainContainer(Check[ast.Assign | ast.AnnAssign]):
                     return self.features[0](x)
             """,
             why="a module is hidden in a list on purpose, so that it is not trained",
+        ),
+        Good(
+            """
+            from torch import nn
+            from mylib import VariableSelection
+
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.scalers = {"age": nn.Linear(1, 8)}
+                    self.selection = VariableSelection(scalers=self.scalers)
+            """,
+            why="the part that is made with them may register them",
         ),
         Good(
             """
