@@ -158,3 +158,20 @@ def test_fixing_goes_by_the_project_too(tmp_path: Path) -> None:
     for requirement, changes in (("torch<2.4\n", False), ("torch>=2.4\n", True)):
         source = SourceFile.from_text(code, "train.py", project=declaring(tmp_path, requirement))
         assert bool(fix(source, CATALOGUE.narrowed(["cuda-only-amp"])).applied) == changes
+
+
+def test_a_generic_base_class_is_known_like_any_other() -> None:
+    code = f"""
+    import lightning as L
+    from typing import Generic, TypeVar
+
+    T = TypeVar("T")
+
+    class Base(L.LightningModule, Generic[T]):
+        def freeze(self): ...
+
+    class Net(Base[int]):
+        {TRAINING}
+    L.Trainer().fit(Net())
+    """
+    assert len(found("missing-configure-optimizers", code, None)) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from mlrules_mcp.checks._programs import imports_test_framework
 from mlrules_mcp.checks._sklearn import SKLEARN
 from mlrules_mcp.checks.check import TORCH
 from mlrules_mcp.patterns import pattern
@@ -22,7 +23,7 @@ _TEST_PATH = pattern(r"(^|/)tests?(_\w+)?/|(^|/)(test_|conftest)[^/]*\.py$|_test
 
 def is_test_file(module: Module) -> bool:
     """Whether a file tests code, by its path or what it imports."""
-    return bool(_TEST_PATH.search(module.source.path)) or bool(module.imported_packages & {"pytest", "unittest"})
+    return bool(_TEST_PATH.search(module.source.path)) or imports_test_framework(module)
 
 
 def is_script(module: Module) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
+from mlrules_mcp.checks._programs import imports_test_framework
 from mlrules_mcp.checks._sklearn import HOLDOUT_SPLITTERS, SEARCHES, SPLITTERS, trade
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.data_flow.columns import Name
@@ -39,7 +40,7 @@ def data_flow(module: Module) -> Events:
 
 def is_test(module: Module) -> bool:
     """Whether a module tests code: what it fits models on is made up."""
-    return bool(module.imported_packages & {"pytest", "unittest"}) or "sklearn.utils._testing" in module.source.code
+    return imports_test_framework(module) or "sklearn.utils._testing" in module.source.code
 
 
 def is_holdout(split: Split) -> bool:

@@ -13,6 +13,7 @@ from mlrules_mcp.source.tree import Function
 _TEST_PATH = pattern(
     r"(^|/)(tests?|testing|unittests?)(_\w+)?/|(^|/)(test_|conftest)[^/]*$|_test\.py$|(^|/)benchmarks?/|profiler|bug_?report"
 )
+_TEST_FRAMEWORKS = frozenset({"pytest", "unittest"})
 _EXAMPLE_PATH = pattern(
     r"(^|/|[_-])(examples?|tutorials?|docs?|demos?|samples?|courses?|exercises?|lessons?|snippets?)(/|[_-])"
 )
@@ -29,7 +30,12 @@ _STARTERS = frozenset({"command", "main", "automain", "entrypoint"})
 def is_test_path(module: Module) -> bool:
     """Whether a file is a test or a benchmark, by its path or by the test framework that it imports."""
     path = module.source.path.lower().replace("\\", "/")
-    return bool(_TEST_PATH.search(path)) or bool(module.imported_packages & {"pytest", "unittest"})
+    return bool(_TEST_PATH.search(path)) or imports_test_framework(module)
+
+
+def imports_test_framework(module: Module) -> bool:
+    """Whether a file imports what runs tests."""
+    return not module.imported_packages.isdisjoint(_TEST_FRAMEWORKS)
 
 
 def is_example_path(module: Module) -> bool:

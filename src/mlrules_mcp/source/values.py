@@ -160,7 +160,7 @@ class Values(Names):
             pending = deque(lineage)
             while pending:
                 self._look()
-                for base in map(self.local_class, map(_generic, pending.popleft().bases)):
+                for base in map(self.local_class, map(without_parameters, pending.popleft().bases)):
                     if base is not None and base not in lineage:
                         lineage[base] = None
                         pending.append(base)
@@ -186,7 +186,7 @@ class Values(Names):
 
     def base_name(self, base: ast.expr) -> str | None:
         """The qualified name of a base class as a class statement gives it: `Base`, `Base[T]`."""
-        return self.qualified_name(_generic(base))
+        return self.qualified_name(without_parameters(base))
 
     def class_elsewhere(self, name: str) -> tuple[Module, ast.ClassDef] | None:
         """The class of another file of the project that a qualified name means here, with its module."""
@@ -259,7 +259,7 @@ class Values(Names):
                         yield from self._assigned(cls, each, part)
 
 
-def _generic(base: ast.expr) -> ast.expr:
+def without_parameters(base: ast.expr) -> ast.expr:
     """The class in a base like `Base[T]`."""
     return base.value if isinstance(base, ast.Subscript) else base
 

@@ -9,7 +9,7 @@ from mlrules_mcp.checks._lightning import CALLBACKS, LIGHTNING_DATA_MODULE, STEP
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source import Module
 from mlrules_mcp.source.tree import Function
-from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
+from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE, without_parameters
 
 # Bases that neither define hooks nor log anything.
 _EMPTY_BASES = frozenset(
@@ -40,7 +40,7 @@ def bases_are_known(module: Module, cls: ast.ClassDef) -> bool:
     return all(
         module.local_class(base) is not None or module.qualified_name(base) in _EMPTY_BASES
         for each in module.lineage(cls)
-        for base in map(_without_parameters, each.bases)
+        for base in map(without_parameters, each.bases)
     )
 
 
@@ -50,17 +50,13 @@ def ancestry_is_known(module: Module, cls: ast.ClassDef) -> bool:
         owner.local_class(base) is not None
         or ((name := owner.base_name(base)) is not None and (name in _EMPTY_BASES or owner.class_elsewhere(name)))
         for owner, each in module.ancestry(cls)
-        for base in each.bases
+        for base in map(without_parameters, each.bases)
     )
 
 
 def has_method(module: Module, cls: ast.ClassDef, name: str) -> bool:
     """Whether a class has a method or an attribute of this name, itself or from base classes of its project."""
     return any(owner.method(each, name) or owner.attribute_values(each, name) for owner, each in module.ancestry(cls))
-
-
-def _without_parameters(base: ast.expr) -> ast.expr:
-    return base.value if isinstance(base, ast.Subscript) else base
 
 
 def is_abstract(module: Module, cls: ast.ClassDef) -> bool:

@@ -61,33 +61,25 @@ def class_of(module: Module, model: ast.expr | None) -> tuple[Module, ast.ClassD
     """The class that a trained model is made from and the module it stands in, where the project shows one alone."""
     if local := local_class_of(module, model):
         return module, local
-    names = {_maker(module, origin) for origin in module.origins(model)} if model else {None}
-    name = names.pop()
-    return module.class_elsewhere(name) if name and not names else None
-
-
-def _maker(module: Module, origin: ast.expr) -> str | None:
-    match origin:
-        case ast.Call(func=ast.Attribute(value=cls, attr="load_from_checkpoint")) | ast.Call(func=cls):
-            return module.qualified_name(cls)
-    return None
+    names = {made and module.qualified_name(made) for made in _makers(module, model)}
+    name = names.pop() if len(names) == 1 else None
+    return module.class_elsewhere(name) if name else None
 
 
 def local_class_of(module: Module, model: ast.expr | None) -> ast.ClassDef | None:
     """The class of this file that a trained model is made from, where there is one alone."""
-    if model is None:
-        return None
-    classes = {_made_from(module, origin) for origin in module.origins(model)}
+    classes = {module.local_class(made) for made in _makers(module, model)}
     return classes.pop() if len(classes) == 1 else None
 
 
-def _made_from(module: Module, origin: ast.expr) -> ast.ClassDef | None:
-    match origin:
-        case ast.Call(func=ast.Attribute(value=ast.Name() as cls, attr="load_from_checkpoint")):
-            return module.local_class(cls)
-        case ast.Call(func=func):
-            return module.local_class(func)
-    return None
+def _makers(module: Module, model: ast.expr | None) -> Iterator[ast.expr | None]:
+    """What is called to make each value that a model may be; None where that does not show."""
+    for origin in module.origins(model) if model is not None else ():
+        match origin:
+            case ast.Call(func=ast.Attribute(value=cls, attr="load_from_checkpoint")) | ast.Call(func=cls):
+                yield cls
+            case _:
+                yield None
 
 
 def is_trainer(module: Module, expression: ast.expr) -> bool:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 import torch
 
 from mlrules_mcp.training.simulated.device import NAME, Backend, NotSimulated
-from mlrules_mcp.training.simulated.tensor import SimulatedTensor, index_of
+from mlrules_mcp.training.simulated.tensor import SimulatedTensor, index_of, is_simulated
 
 _MEMORY = 16 * 2**30
 _TYPES = {
@@ -111,8 +111,6 @@ class Generator(torch.Generator):
 
     def __new__(cls, device: Any = "cpu") -> Any:
         """One of the simulated device, or a plain one."""
-        from mlrules_mcp.training.simulated.tensor import is_simulated  # noqa: PLC0415
-
         if not is_simulated(device):
             return _Plain(device=device)
         made = super().__new__(cls)

@@ -96,8 +96,3 @@ def register() -> None:
     if setup is None:
         raise NotSimulated(f"any device on PyTorch {torch.__version__}: it needs 2.10 or newer")
     setup(NAME, Backend())
-
-
-def simulated_device(index: int | None = None) -> torch.device:
-    """The simulated device of an index, by default the current one."""
-    return torch.device(NAME, Backend.current if index is None else index)

@@ -287,9 +287,6 @@ def _loading() -> Iterator[None]:
 def _replaced() -> Iterator[None]:
     """What neither PyTorch's dispatcher nor its overrides are asked about."""
 
-    def refused(self: Any, *_: Any, **__: Any) -> Any:
-        raise NotSimulated("nn.DataParallel over several devices")
-
     forward = torch.nn.DataParallel.forward
     apply = torch.nn.Module._apply
 
@@ -302,7 +299,9 @@ def _replaced() -> Iterator[None]:
             raise
 
     def parallel(self: Any, *inputs: Any, **kwargs: Any) -> Any:
-        return (refused if len(self.device_ids) > 1 else forward)(self, *inputs, **kwargs)
+        if len(self.device_ids) > 1:
+            raise NotSimulated("nn.DataParallel over several devices")
+        return forward(self, *inputs, **kwargs)
 
     with ExitStack() as stack:
         stack.enter_context(patch.object(torch, "Generator", Generator))

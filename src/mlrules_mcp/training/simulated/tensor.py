@@ -199,7 +199,7 @@ def run(func: Any, args: tuple[Any, ...], kwargs: Call) -> Any:
     def bare(value: Any) -> Any:
         if isinstance(value, torch.Tensor):
             tensors.append(value)
-            if value.__class__ is SimulatedTensor or isinstance(value, SimulatedTensor):
+            if isinstance(value, SimulatedTensor):
                 simulated.append(value)
                 return value.held
             return value
