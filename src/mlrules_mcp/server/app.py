@@ -5,15 +5,18 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.tools import Tool
+from mcp_types import Resource
 
 from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
-from mlrules_mcp.server import tools
+from mlrules_mcp.server import resources, tools
+from mlrules_mcp.server.reports import ReportStore
 from mlrules_mcp.server.toolkit import ServerContext
 
 INSTRUCTIONS = """\
@@ -25,23 +28,41 @@ Practices for machine-learning code (PyTorch, Lightning, scikit-learn), checked 
 A finding that is wrong here is suppressed on its line: # mlrules: ignore[check-name]"""
 
 
-def build_server(catalogue: Catalogue, roots: tuple[Path, ...] = ()) -> MCPServer:
-    """The MCP server with all its tools.
+class RulesServer(MCPServer[Any]):
+    """The SDK's server with what it has no place for: resources that come and go."""
+
+    def __init__(self, context: ServerContext, **options: Any) -> None:
+        super().__init__(subscriptions=context.notices.bus, middleware=[context.notices], **options)
+        self.rules = context
+
+    async def list_resources(self) -> list[Resource]:
+        """All resources: those that are always there, then the reports, latest first."""
+        reports = self.rules.reports or ()
+        return [*await super().list_resources(), *(each for report in reports for each in report.resources())]
+
+
+def build_server(catalogue: Catalogue, roots: Iterable[Path] = (), *, keep_reports: bool = True) -> RulesServer:
+    """The MCP server with all its tools and resources.
 
     Args:
         roots: the folders whose files the tools may read; none lets them see only what a call passes in.
+        keep_reports: whether reports of runs are kept in memory and linked to. False for a service of several
+            replicas or of clients that must not see each other's runs.
     """
-    context = ServerContext(catalogue, roots)
+    context = ServerContext(catalogue, tuple(roots), ReportStore() if keep_reports else None)
     # The SDK logs each refused argument at INFO: a line on stderr for every slip of an assistant.
     logging.getLogger("mcp").setLevel(logging.WARNING)
-    return MCPServer(
-        "mlrules-mcp",
+    server = RulesServer(
+        context,
+        name="mlrules-mcp",
         title="Machine-learning rules",
         version=__version__,
         instructions=INSTRUCTIONS,
         tools=list(_tools(context)),
         log_level="WARNING",
     )
+    resources.register(server, context)
+    return server
 
 
 def _tools(context: ServerContext) -> Iterator[Tool]:

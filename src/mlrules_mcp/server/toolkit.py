@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, TextContent, ToolAnnotations
+from mcp.server.subscriptions import ResourcesListChanged
+from mcp_types import CallToolResult, ResourceLink, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
 from mlrules_mcp.catalogue import Catalogue
+from mlrules_mcp.server.notices import Notices
+from mlrules_mcp.server.reports import Content, Kind, ReportStore
 from mlrules_mcp.source import Project
 
 # The default of a parameter that takes any text. It is annotated as `str` alone, because the SDK reads a text for any
@@ -21,12 +24,37 @@ from mlrules_mcp.source import Project
 NOT_GIVEN: Any = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ServerContext:
-    """What a server offers: the rules and checks, and the folders whose files its tools may read."""
+    """What a server offers, shared by its tools, resources and prompts.
+
+    Attributes:
+        catalogue: the rules and checks in force; a new one takes its place when a rule file changes.
+        roots: the folders whose files may be read; none lets tools see only what a call passes in.
+        reports: where reports of runs are kept; None where a link to one might not resolve.
+        notices: where changes are published.
+    """
 
     catalogue: Catalogue
     roots: tuple[Path, ...] = ()
+    reports: ReportStore | None = None
+    notices: Notices = field(default_factory=Notices)
+
+    async def keep_report(self, kind: Kind, title: str, contents: Mapping[str, Content]) -> list[ResourceLink]:
+        """Keep the report of a run and tell clients of it.
+
+        Args:
+            title: what ran and how it went, in one line.
+            contents: as in `Report`, such as `{"json": result.to_dict(), "html": lambda: page(result)}`.
+
+        Returns:
+            Links to it for the answer; none where no reports are kept.
+        """
+        if self.reports is None:
+            return []
+        report = self.reports.add(kind, title, contents)
+        await self.notices.publish(ResourcesListChanged())
+        return report.links()
 
     def allowed(self, path: str) -> tuple[Path, Path]:
         """The file or folder that a client's path means, and the root it lies in, both resolved.
@@ -110,9 +138,17 @@ def compact_schema(schema: Any) -> Any:
     return schema
 
 
-def answer(text: str, data: dict[str, Any]) -> CallToolResult:
-    """An answer whole in both forms, because some clients show the model only one of them."""
-    return CallToolResult(content=[TextContent(type="text", text=text)], structured_content=data)
+def answer(text: str, data: dict[str, Any], links: Sequence[ResourceLink] = ()) -> CallToolResult:
+    """An answer whole in both forms, because some clients show the model only one of them.
+
+    Args:
+        links: to reports of what ran; they are named in both forms too.
+    """
+    if links:
+        uris = [link.uri for link in links]
+        text += f"\nReports: {', '.join(uris)}"
+        data = {**data, "reports": uris}
+    return CallToolResult(content=[TextContent(type="text", text=text), *links], structured_content=data)
 
 
 def only_one(**given: Sequence[Any] | None) -> str:
