@@ -4,6 +4,8 @@ from dataclasses import replace
 import pytest
 
 from mlrules_mcp.training import battery, devices
+from mlrules_mcp.training.checks import TrainingCheck
+from mlrules_mcp.training.checks.trains_on_every_device import TrainsOnEveryDevice
 from mlrules_mcp.training.errors import TrainingError
 from mlrules_mcp.training.sample import WaveformClassifier
 
@@ -77,3 +79,24 @@ def test_long_curves_are_thinned_out_and_keep_their_ends(subject, tmp_path):
     assert device.steps == 48
     assert len(device.losses) == battery.CURVE_POINTS
     assert device.losses[-1] < device.losses[0]
+
+
+def test_slow_checks_are_left_to_full_runs_and_run_on_the_first_device_if_once_is_enough(
+    subject, tmp_path, monkeypatch
+):
+    class Slow(TrainingCheck):
+        name, rule, slow, once = "slow", "block.rule", True, True
+
+        def run(self, trials):
+            return self.outcome(trials, "met", "")
+
+    monkeypatch.setattr(battery, "all_checks", lambda: (Slow(), TrainsOnEveryDevice()))
+    monkeypatch.setattr(battery, "choose_devices", lambda requested: ("cpu", "simulated"))
+
+    def ran(full):
+        result = battery.run_battery("auto", seed=0, folder=tmp_path, full=full, subject=subject(WaveformClassifier))
+        return [(outcome.device, outcome.check) for outcome in result.checks]
+
+    quick = [("cpu", TrainsOnEveryDevice.name), ("simulated", TrainsOnEveryDevice.name)]
+    assert ran(full=False) == quick
+    assert ran(full=True) == [("cpu", "slow"), *quick]

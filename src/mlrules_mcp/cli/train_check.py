@@ -17,9 +17,10 @@ from mlrules_mcp.cli.shared import Failure, format_option, to_json
     help="auto (default): what is there, or a simulated GPU; all, cpu, cuda, mps, xpu, simulated.",
 )
 @click.option("--seed", default=0, help="What all randomness follows from. Default: 0.")
+@click.option("--full", is_flag=True, help="Run the slow checks, too, such as training in two processes.")
 @click.option("--time-limit", default=120.0, metavar="SECONDS", help="Default: 120.")
 @format_option("text", "json")
-def train_check(device: str, seed: int, time_limit: float, output: str) -> None:
+def train_check(device: str, seed: int, full: bool, time_limit: float, output: str) -> None:
     """Train a small model on the devices of this machine, to prove that training works on each.
 
     Exit code: 0 nothing is broken, 1 something is, 2 it could not run.
@@ -33,7 +34,8 @@ def train_check(device: str, seed: int, time_limit: float, output: str) -> None:
 
     try:
         with training_progress() as progress:
-            result = asyncio.run(check_training(device, seed=seed, time_limit=time_limit, progress=progress))
+            checking = check_training(device, seed=seed, full=full, time_limit=time_limit, progress=progress)
+            result = asyncio.run(checking)
     except TrainingError as error:
         raise Failure(str(error)) from None
     click.echo(to_json(result.to_dict()) if output == "json" else training_text(result, click.style))

@@ -39,6 +39,7 @@ def run_battery(
     *,
     seed: int,
     folder: Path,
+    full: bool = False,
     subject: Subject = SAMPLE,
     progress: Callable[[int, int, str], None] = lambda done, total, message: None,
 ) -> TrainingResult:
@@ -49,6 +50,7 @@ def run_battery(
             is, or `all` for the simulated one in any case.
         seed: what every training starts from.
         folder: where checkpoints may be written.
+        full: run the slow checks, too.
         subject: what is trained.
         progress: told, before each check, how many of how many steps are done and what comes next.
 
@@ -57,8 +59,8 @@ def run_battery(
     """
     start = time.perf_counter()
     chosen = choose_devices(requested)
-    checks = all_checks()
-    total = 1 + len(chosen) * len(checks)  # the first step was to import torch
+    plan = {device: _checks(device == chosen[0], full) for device in chosen}
+    total = 1 + sum(map(len, plan.values()))  # the first step was to import torch
     reports: list[DeviceReport] = []
     outcomes: list[CheckOutcome] = []
     parameters = None
@@ -66,7 +68,7 @@ def run_battery(
     for device in chosen:
         trials = Trials(subject, device, seed, folder)
         with devices.made_present(device):
-            for check in checks:
+            for check in plan[device]:
                 progress(1 + len(outcomes), total, f"{device}: {check.name}")
                 outcomes.append(_run(check, trials))
             reports.append(report(trials))
@@ -100,6 +102,10 @@ def choose_devices(requested: str) -> tuple[str, ...]:
     present = ", ".join(there)
     message = f"There is no {requested} device that PyTorch {torch.__version__} can use. Present: {present}."
     raise TrainingError("device-absent", message)
+
+
+def _checks(first: bool, full: bool) -> list[TrainingCheck]:
+    return [check for check in all_checks() if (full or not check.slow) and (first or not check.once)]
 
 
 def report(trials: Trials) -> DeviceReport:

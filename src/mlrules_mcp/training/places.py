@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _TORCH = "torch"  # the folder of its package
+_SIMULATED = str(Path(__file__).parent / "simulated")  # stands between a line and PyTorch
 
 
 class Place(NamedTuple):
@@ -47,13 +48,17 @@ def of_call(source: Path) -> Place | None:
     None if what called PyTorch is written elsewhere, such as in another library.
     """
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and _TORCH in Path(frame.f_code.co_filename).parts:
+    while frame is not None and _is_torch(frame.f_code.co_filename):
         frame = frame.f_back
     if frame is None:
         return None
     path = Path(frame.f_code.co_filename)
     ours = path.is_relative_to(source) and "site-packages" not in path.parts
     return Place(frame.f_code.co_filename, frame.f_lineno) if ours else None
+
+
+def _is_torch(path: str) -> bool:
+    return path.startswith(_SIMULATED) or _TORCH in Path(path).parts
 
 
 def of_function(function: Callable[..., Any]) -> Place | None:

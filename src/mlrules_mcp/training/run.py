@@ -47,6 +47,7 @@ async def check_training(
     device: str = "auto",
     *,
     seed: int = 0,
+    full: bool = False,
     time_limit: float = TIME_LIMIT,
     progress: OnProgress | None = None,
 ) -> TrainingResult:
@@ -59,6 +60,7 @@ async def check_training(
         device: one of `DEVICES`; `auto` is every device that is there, and the simulated one where no accelerator
             is; `all` adds that always.
         seed: what all randomness follows from, 0 to 2**32 - 1.
+        full: run the slow checks, too.
         time_limit: the most seconds that it may take.
         progress: awaited with each step that begins.
 
@@ -72,7 +74,7 @@ async def check_training(
     if not 0 < time_limit < math.inf:
         raise TrainingError("bad-argument", f"The time limit must be some seconds above 0, not {time_limit}.")
     require_installed()
-    command = [*WORKER, "--device", device, "--seed", str(seed)]
+    command = [*WORKER, "--device", device, "--seed", str(seed), *(["--full"] if full else [])]
     return TrainingResult.from_dict(await run_worker(command, time_limit, progress))
 
 

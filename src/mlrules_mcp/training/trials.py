@@ -108,19 +108,23 @@ class Trials:
             NotApplicableError: `look` raised it.
         """
         looker = Looker(self.device, self.seed, look)
-        trainer = self._trainer("batch", looker)
+        self.watch(looker)
+        seen: T = looker.seen
+        return seen
+
+    def watch(self, watcher: pl.Callback) -> None:
+        """Train a fresh model, made from the seed, until the watcher raises Looked; errors as in `on_first_batch`."""
+        self._use_threads()
+        trainer = self._trainer("watched", watcher)
         try:
             pl.seed_everything(self.seed, workers=True, verbose=False)
-            model, data = self.subject.model(), self.subject.data()
-            trainer.fit(model, data)
+            trainer.fit(self.subject.model(), self.subject.data())
         except Looked:
             pass
         except NotApplicableError:
             raise
         except (Exception, SystemExit) as error:
             raise self._failure(error) from error
-        seen: T = looker.seen
-        return seen
 
     def _trial(self, name: str) -> Trial:
         if name not in self._done:
@@ -134,8 +138,7 @@ class Trials:
         return done
 
     def _train(self, name: str) -> Trial:
-        if self.subject.threads is not None:
-            torch.set_num_threads(self.subject.threads)
+        self._use_threads()
         recorder = Recorder(self.device)
         trainer = self._trainer(name, recorder)
         devices.reset_peak_memory(self.device)
@@ -150,6 +153,10 @@ class Trials:
             raise self._failure(error) from error
         seconds = time.perf_counter() - start
         return Trial(model, data, trainer, recorder, devices.peak_memory(self.device), seconds)
+
+    def _use_threads(self) -> None:
+        if self.subject.threads is not None:
+            torch.set_num_threads(self.subject.threads)
 
     def _trainer(self, name: str, watcher: pl.Callback) -> pl.Trainer:
         return pl.Trainer(

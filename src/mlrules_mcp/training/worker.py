@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m mlrules_mcp.training.worker")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--full", action="store_true")
     options = parser.parse_args(arguments)
     channel = claim_stdout()
     end_with_reader(channel.fileno())
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> None:
         send("error", {"reason": "not-installed", "message": message})
         return
     try:
-        result = run_battery(options.device, seed=options.seed, folder=Path.cwd(), progress=progress)
+        result = run_battery(options.device, seed=options.seed, folder=Path.cwd(), full=options.full, progress=progress)
     except TrainingError as error:
         send("error", {"reason": error.reason, "message": str(error)})
     else:

@@ -33,6 +33,7 @@ def build(context: ServerContext) -> Tool:
             Literal["auto", "all", "cpu", "cuda", "mps", "xpu", "simulated"],
             Field(description="auto: every device that is there, or a simulated GPU"),
         ] = "auto",
+        full: Annotated[bool, Field(description="also the slow checks")] = False,
     ) -> Annotated[CallToolResult, Training]:
         """Train a small sample model on this machine's devices, to prove that training works there (some seconds)."""
 
@@ -40,7 +41,7 @@ def build(context: ServerContext) -> Tool:
             await ctx.report_progress(progress.done, progress.total, progress.message)
 
         try:
-            result = await run_training_check(device, progress=report)
+            result = await run_training_check(device, full=full, progress=report)
         except TrainingError as error:
             raise ToolError(str(error)) from None
         return answer(training_text(result), result.to_dict())

@@ -28,10 +28,14 @@ class TrainingCheck(ABC):
     Attributes:
         name: what has to hold, such as `gradients-reach-parameters`.
         rule: the key of the rule that it is evidence for, `block.id`.
+        slow: it takes more than a few seconds, and is left to full runs.
+        once: what it shows does not depend on the device; it is run on the first one alone.
     """
 
     name: ClassVar[str]
     rule: ClassVar[str]
+    slow: ClassVar[bool] = False
+    once: ClassVar[bool] = False
 
     @abstractmethod
     def run(self, trials: Trials) -> CheckOutcome:

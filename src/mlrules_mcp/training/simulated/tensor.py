@@ -95,7 +95,7 @@ class SimulatedTensor(torch.Tensor):
 
     def tolist(self) -> Any:
         """The values as nested lists."""
-        return self.held.tolist()
+        return self.detach().cpu().tolist()
 
     def data_ptr(self) -> int:
         """Where the values lie in memory."""
@@ -106,7 +106,7 @@ class SimulatedTensor(torch.Tensor):
         raise RuntimeError(f"cannot pin '{self.type()}' only dense CPU tensors can be pinned")
 
     def __repr__(self, *, tensor_contents: Any = None) -> str:  # type: ignore[override]
-        text = repr(self.held.detach())
+        text = repr(self.detach().cpu())
         return f"{text[:-1]}, device='{self.device}')"
 
     def __format__(self, specification: str) -> str:
