@@ -1,0 +1,81 @@
+"""Serves the application with uvicorn, and drains it before it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mlrules_mcp.server.http.state import ServiceState
+
+# Longer than what proxies keep an idle connection for (nginx and AWS: 60 s), so that it is they who close it.
+_KEEP_ALIVE = 75
+
+
+class _DrainingServer(uvicorn.Server):
+    """A server that, when told to end, first says so to its probes and closes connections that it answers on."""
+
+    def __init__(self, config: uvicorn.Config, state: ServiceState, drain_delay: float) -> None:
+        super().__init__(config)
+        self._state = state
+        self._drain_delay = drain_delay
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM or SIGINT came: an ordinary end, not a death by signal. A second one ends the drain."""
+        if self._state.draining or not self.started:
+            self.force_exit = self.should_exit
+            self.should_exit = True
+            return
+        self._state.draining = True
+        loop = asyncio.get_running_loop()
+        loop.call_soon_threadsafe(loop.call_later, self._drain_delay, self._end)
+
+    def _end(self) -> None:
+        self.should_exit = True
+
+
+class _CloseWhenDraining:
+    """Asks clients not to reuse connections to a service that is about to end."""
+
+    def __init__(self, app: ASGIApp, state: ServiceState) -> None:
+        self._app = app
+        self._state = state
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def closing(message: Message) -> None:
+            if message["type"] == "http.response.start" and self._state.draining:
+                kept = [(name, value) for name, value in message.get("headers", []) if name.lower() != b"connection"]
+                message = {**message, "headers": [*kept, (b"connection", b"close")]}
+            await send(message)
+
+        await self._app(scope, receive, closing if scope["type"] == "http" else send)
+
+
+def serve(
+    app: ASGIApp, state: ServiceState, *, host: str, port: int, drain_delay: float = 0.0, drain_limit: int = 30
+) -> None:
+    """Serve until SIGTERM or SIGINT, then answer what was taken before ending.
+
+    Args:
+        port: 0 takes a free one; the first line on stderr names it.
+        drain_delay: seconds between the signal and the end of listening, in which the readiness probe fails, so
+            that a proxy stops sending requests here before connections are refused.
+        drain_limit: the most seconds that open requests get to end after that.
+    """
+    config = uvicorn.Config(
+        _CloseWhenDraining(app, state),
+        host=host,
+        port=port,
+        access_log=False,
+        log_level="info",
+        server_header=False,
+        date_header=True,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=drain_limit,
+        ws="none",
+        lifespan="on",
+    )
+    _DrainingServer(config, state, drain_delay).run()
