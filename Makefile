@@ -4,10 +4,10 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench clean
+.PHONY: help install demo test lint docs bench conformance clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "mlrules-mcp needs Python 3.11 or newer; set PYTHON=…")'
@@ -38,5 +38,8 @@ docs: $(STAMP)  ## write what is generated: the compiled manifest and the rules 
 bench: $(STAMP)  ## speed of analysis, command line and server start, beside others in the same run
 	$(BIN)/python benchmarks/speed.py $(CORPUS)
 
+conformance: $(STAMP)  ## the official MCP conformance suite, on both revisions (needs npm)
+	$(BIN)/python -m tests.conformance
+
 clean:  ## remove the environment and all caches
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .node

@@ -1,0 +1,63 @@
+"""Runs the official conformance suite against the server, as it is and with the suite's fixtures, on both revisions."""
+
+from __future__ import annotations
+
+import logging
+import re
+import subprocess
+import sys
+import tempfile
+import warnings
+from pathlib import Path
+
+from mcp import MCPDeprecationWarning
+
+from mlrules_mcp.catalogue import Catalogue
+from mlrules_mcp.server.app import build_server
+from tests.conformance.fixtures import add_fixtures
+from tests.node import install, node
+from tests.serving import served
+
+SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+REVISIONS = ("2025-11-25", "2026-07-28")
+HERE = Path(__file__).parent
+
+
+def main() -> int:
+    """Print a table; 1 when a scenario fails that its baseline doesn't name, or one passes that it does name."""
+    modules = install("conformance", [SUITE])
+    suite = [str(node(modules)), str(modules / "@modelcontextprotocol" / "conformance" / "dist" / "index.js")]
+    print(f"{SUITE}\n{'server':<14} {'revision':<12} {'passed':>6} {'expected failures':>18} {'unexpected':>11}")
+    failed = False
+    warnings.simplefilter("ignore", MCPDeprecationWarning)  # the older revision has logging and sampling
+    for kind in ("bare", "with-fixtures"):
+        server = build_server(Catalogue())
+        if kind == "with-fixtures":
+            add_fixtures(server)
+        logging.getLogger("mcp").setLevel(logging.CRITICAL)  # the suite provokes errors
+        with served(server) as url:
+            for revision in REVISIONS:
+                failed |= not _run(suite, url, kind, revision)
+    return int(failed)
+
+
+def _run(suite: list[str], url: str, kind: str, revision: str) -> bool:
+    """Run what a revision requires; whether only what the baseline names fails."""
+    with tempfile.TemporaryDirectory() as results:
+        arguments = ["--requirements", revision, "--expected-failures", str(HERE / f"{kind}.yml"), "-o", results]
+        run = subprocess.run(
+            [*suite, "server", "--url", url, *arguments], capture_output=True, encoding="utf-8", check=False
+        )
+    summary = run.stdout.partition("=== SUMMARY ===")[2]
+    passed = len(re.findall(r"^✓ .*: \d+ passed", summary, re.MULTILINE))
+    expected = len(re.findall(r"^  ~ ", summary, re.MULTILINE))
+    surprises = re.split("Stale baseline|Unexpected failures", summary)[1:]
+    unexpected = sum(len(re.findall(r"^  [✓✗] ", part, re.MULTILINE)) for part in surprises)
+    print(f"{kind:<14} {revision:<12} {passed:>6} {expected:>18} {unexpected:>11}", flush=True)
+    if run.returncode:
+        print(summary or run.stdout, run.stderr, sep="\n", file=sys.stderr)
+    return run.returncode == 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
