@@ -11,9 +11,13 @@ import warnings
 from pathlib import Path
 
 from mcp import MCPDeprecationWarning
+from mcp.server.transport_security import TransportSecuritySettings
+from starlette.applications import Starlette
 
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.server.app import build_server
+from mlrules_mcp.server.http.app import build_app
+from mlrules_mcp.server.http.state import ServiceState
 from tests.conformance.fixtures import add_fixtures
 from tests.node import install, node
 from tests.serving import served
@@ -30,15 +34,26 @@ def main() -> int:
     print(f"{SUITE}\n{'server':<14} {'revision':<12} {'passed':>6} {'expected failures':>18} {'unexpected':>11}")
     failed = False
     warnings.simplefilter("ignore", MCPDeprecationWarning)  # the older revision has logging and sampling
-    for kind in ("bare", "with-fixtures"):
-        server = build_server(Catalogue())
-        if kind == "with-fixtures":
-            add_fixtures(server)
+    for kind, app in (("bare", _bare()), ("with-fixtures", _with_fixtures())):
         logging.getLogger("mcp").setLevel(logging.CRITICAL)  # the suite provokes errors
-        with served(server) as url:
+        with served(app) as url:
             for revision in REVISIONS:
                 failed |= not _run(suite, url, kind, revision)
     return int(failed)
+
+
+def _bare() -> Starlette:
+    """The service as `serve --transport http` offers it."""
+    catalogue = Catalogue()
+    security = TransportSecuritySettings(allowed_hosts=["127.0.0.1:*"], allowed_origins=["http://127.0.0.1:*"])
+    return build_app(build_server(catalogue), ServiceState(catalogue), security)
+
+
+def _with_fixtures() -> Starlette:
+    """The same server with sessions: the fixtures ask their client back, which the older revision does in one."""
+    server = build_server(Catalogue())
+    add_fixtures(server)
+    return server.streamable_http_app()
 
 
 def _run(suite: list[str], url: str, kind: str, revision: str) -> bool:
