@@ -11,10 +11,14 @@ from pathlib import Path
 
 from mlrules_mcp.catalogue import INDEX, AnyCheck, Catalogue, all_checks
 from mlrules_mcp.checks.check import SECTIONS
+from mlrules_mcp.evidence.collector import SECTIONS as EVIDENCE_SECTIONS
+from mlrules_mcp.evidence.collector import Collector, documentation
+from mlrules_mcp.evidence.review import all_collectors
 from mlrules_mcp.manifest.model import Block, Rule
 from mlrules_mcp.report.data import check_data
 from mlrules_mcp.training.checks import all_checks as all_training_checks
 
+COLLECTORS = {collector.rule: collector for collector in all_collectors()}
 TARGET = Path(__file__).with_name("rules.md")
 LEFT_OUT: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("left_out.json").read_text(encoding="utf-8"))
 
@@ -37,7 +41,8 @@ def rules_reference() -> str:
 def _table(catalogue: Catalogue) -> Iterator[str]:
     """How each rule is enforced: on source code, by evidence in a project, and by training."""
     yield "How each rule is enforced: by static checks of the code (`check`), by evidence in the whole project, and by"
-    yield "training on each device (`train-check`). No rule is reviewed by evidence yet. A rule that nothing checks is"
+    yield "training on each device (`train-check`). A review (`review`) answers with what the checks find and with"
+    yield "what the code, notebooks, settings, documents and history of the project show. A rule that nothing checks is"
     yield "served as guidance only."
     yield ""
     yield "| rule | severity | static checks | evidence | training |"
@@ -45,8 +50,10 @@ def _table(catalogue: Catalogue) -> Iterator[str]:
     for rule in catalogue.rules.rules:
         static = ", ".join(f"[{check.name}](#{check.name})" for check in catalogue.checks_of(rule))
         training = ", ".join(_training_checks(rule))
-        none = "–" if training else "guidance only"
-        yield f"| `{rule.key}` | {rule.severity} | {static or none} | – | {training or '–'} |"
+        collector = COLLECTORS.get(rule.key)
+        none = "–" if training or collector else "guidance only"
+        evidence = f"[yes](#evidence-for-{rule.key.replace('.', '')})" if collector else "–"
+        yield f"| `{rule.key}` | {rule.severity} | {static or none} | {evidence} | {training or '–'} |"
 
 
 def _training_checks(rule: Rule) -> list[str]:
@@ -68,6 +75,15 @@ def _block(block: Block, catalogue: Catalogue) -> Iterator[str]:
             yield from ("", f"Also enforced by {', '.join(shared)}.")
         for name, reason in LEFT_OUT.get(rule.key, {}).items():
             yield from ("", f"Not checked: `{name}`. {reason}")
+        if rule.key in COLLECTORS:
+            yield from _evidence(COLLECTORS[rule.key])
+
+
+def _evidence(collector: type[Collector]) -> Iterator[str]:
+    data = documentation(collector)
+    yield from ("", f"#### Evidence for `{collector.rule}`", "", data["summary"])
+    for section in EVIDENCE_SECTIONS:
+        yield from ("", f"**{section}.**" if section != "References" else "**References**", "", data[section])
 
 
 def _check(check: AnyCheck) -> Iterator[str]:

@@ -48,13 +48,18 @@ def analyze(source: SourceFile, catalogue: Catalogue, *, report_unused: bool = T
         report_unused: whether suppression comments that suppress nothing are reported; not meaningful
             when only some of the checks run.
     """
-    with _paused_collector():
+    with paused_collector():
         return _analyze(source, catalogue, report_unused)
 
 
 def _analyze(source: SourceFile, catalogue: Catalogue, report_unused: bool) -> Analysis:
     # In a function of its own, so that the tree is gone before the collector is back to scan it.
-    module = Module(source)
+    return analyze_module(Module(source), catalogue, report_unused=report_unused)
+
+
+def analyze_module(module: Module, catalogue: Catalogue, *, report_unused: bool = True) -> Analysis:
+    """Run the checks of a catalogue over a module; as `analyze`, for who asks the module for more than findings."""
+    source = module.source
     suppressions = Suppressions(module, catalogue)
     diagnostics = [*module.diagnostics, *suppressions.diagnostics]
     found: list[Finding] = []
@@ -166,7 +171,7 @@ def _failed(check: AnyCheck, source: SourceFile, why: str) -> Diagnostic:
 
 
 @contextmanager
-def _paused_collector() -> Iterator[None]:
+def paused_collector() -> Iterator[None]:
     """Garbage collection off: a syntax tree is hundreds of thousands of live objects and no garbage,
     and scanning them again and again more than doubles the time to parse (measured on 88,000 lines)."""
     if not gc.isenabled():

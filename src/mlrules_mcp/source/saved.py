@@ -62,18 +62,31 @@ def saved_cells(module: Module) -> list[SavedCell]:
     return module.fact(_saved_cells)
 
 
+def prose_cells(module: Module) -> list[tuple[int, str]]:
+    """The texts between the code cells of a Jupyter notebook in Python, each with its place among all cells, from 1."""
+    return [
+        (number, _joined(cell.get("source")))
+        for number, cell in _numbered_cells(module.source)
+        if isinstance(cell, dict) and cell.get("cell_type") in ("markdown", "heading")
+    ]
+
+
 def _saved_cells(module: Module) -> list[SavedCell]:
     return list(_read_cells(module.source))
 
 
-def _read_cells(source: SourceFile) -> Iterator[SavedCell]:
+def _numbered_cells(source: SourceFile) -> Iterator[tuple[int, Any]]:
     if not source.path.endswith(".ipynb") or not source.code:
         return
     try:
         notebook = json.loads(source.text)
     except ValueError:  # what follows the notebook's end is not looked at by who reads its code
         return
-    for number, cell in enumerate(_cells(notebook), start=1):
+    yield from enumerate(_cells(notebook), start=1)
+
+
+def _read_cells(source: SourceFile) -> Iterator[SavedCell]:
+    for number, cell in _numbered_cells(source):
         match cell:
             case {"cell_type": "code", "source": text} | {"cell_type": "code", "input": text}:
                 outputs = cell.get("outputs") or ()

@@ -1,0 +1,129 @@
+"""Files that next steps add, filled with what the code of a project shows."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from textwrap import dedent
+from typing import TYPE_CHECKING
+
+from mlrules_mcp.evidence.code import Fact
+from mlrules_mcp.evidence.landmarks import DATA, DATASET, ESTIMATOR, NETWORK, TARGET, TRAINING
+
+if TYPE_CHECKING:
+    from mlrules_mcp.evidence.facts import Facts
+
+
+def baseline_script(project: Facts) -> str:
+    """A script that scores a baseline on the project's own data: of a table with scikit-learn, else on its batches."""
+    return table_baseline(project) if project.is_kind("classical") or table(project) else batch_baseline(project)
+
+
+def table(project: Facts) -> Fact | None:
+    """Where a table is read into a data frame."""
+    return next((fact for fact in project.landmarks(DATA) if ".read_" in fact.called), None)
+
+
+def reads_table(project: Facts) -> str:
+    """The call that reads the project's table, with `pd`."""
+    fact = table(project)
+    first = fact.arguments[0] if fact and fact.arguments else '"data.csv"'
+    literal = first if first[:1] in "\"'" else f'"data.csv"  # the project reads {first}'
+    return f"pd.{fact.called.rpartition('.')[2] if fact else 'read_csv'}({literal.partition('  #')[0]})" + (
+        f"  # {literal.partition('  # ')[2]}" if "  # " in literal else ""
+    )
+
+
+def target(project: Facts) -> str:
+    """The name of the column that is predicted; `target` where it does not show."""
+    return next((fact.arguments[0] for fact in project.landmarks(TARGET)), "target")
+
+
+def is_regression(project: Facts) -> bool:
+    """Whether the project's estimators predict numbers."""
+    names = [fact.called.rpartition(".")[2] for fact in project.landmarks(ESTIMATOR)]
+    regressors = [name for name in names if name.endswith(("Regressor", "Regression", "Ridge", "Lasso", "SVR", "OLS"))]
+    return len([name for name in regressors if name != "LogisticRegression"]) * 2 > len(names)
+
+
+def table_baseline(project: Facts) -> str:
+    """A dummy and a linear model, cross-validated on the project's table beside its own estimator."""
+    regression = is_regression(project)
+    kind, linear, scoring = (
+        ("Regressor", "Ridge", "neg_mean_absolute_error")
+        if regression
+        else ("Classifier", "LogisticRegression", "balanced_accuracy")
+    )
+    linear_call = "Ridge()" if regression else "LogisticRegression(max_iter=1000)"
+    dummy_call = f'Dummy{kind}(strategy="{"mean" if regression else "most_frequent"}")'
+    own = next(
+        (
+            fact
+            for fact in project.landmarks(ESTIMATOR)
+            if fact.called.rpartition(".")[2] not in (linear, f"Dummy{kind}") and "sklearn" in fact.called
+        ),
+        None,
+    )
+    imports = [f"from sklearn.dummy import Dummy{kind}", f"from sklearn.linear_model import {linear}"]
+    models = [f'    "dummy": {dummy_call},', f'    "linear": make_pipeline(StandardScaler(), {linear_call}),']
+    if own is not None:
+        package, _, name = own.called.rpartition(".")
+        imports.append(f"from {package} import {name}")
+        arguments = [*own.arguments, *(f"{key}={value}" for key, value in own.keywords)]
+        models.append(f'    "{name}": {name}({", ".join(arguments)}),  # as in {own.path}:{own.line}')
+    script = f"""\
+    \"\"\"What the real model has to beat: run it before and after each change to the model.\"\"\"
+
+    import pandas as pd
+    IMPORTS
+    from sklearn.model_selection import cross_val_score
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    TARGET = "{target(project)}"
+
+    df = {reads_table(project)}
+    X = df.drop(columns=TARGET).select_dtypes("number").fillna(0)
+    y = df[TARGET]
+    models = {{
+    MODELS
+    }}
+    for name, model in models.items():
+        scores = cross_val_score(model, X, y, cv=5, scoring="{scoring}")
+        print(f"{{name:20}} {scoring} {{scores.mean():.3f}} +- {{scores.std():.3f}}")
+    """
+    return dedent(script).replace("IMPORTS", "\n".join(sorted(imports))).replace("MODELS", "\n".join(models))
+
+
+def batch_baseline(project: Facts) -> str:
+    """The score of always guessing the commonest class, or the mean, on the batches that the project trains on."""
+    data = next(iter(project.landmarks(DATASET)), None)
+    network = next(iter(project.landmarks(NETWORK)), None)
+    beaten = f"`{network.called}` ({network.path})" if network and network.called.isidentifier() else "the model"
+    if data is not None and data.called:
+        loaders = f"from {module_name(data.path)} import {data.called}\n"
+        made = f"train, validation = ..., ...  # batches (inputs, targets) made with {data.called}"
+    else:
+        trained = next(iter(project.landmarks(TRAINING)), None)
+        loaders = ""
+        made = f"train, validation = ..., ...  # the loaders that {trained.path if trained else 'training'} uses"
+    return f'''"""What {beaten} has to beat: the score of a guess that does not look at the input."""
+
+import torch
+{loaders}
+{made}
+
+targets = torch.cat([batch[1].flatten() for batch in train])
+held_out = torch.cat([batch[1].flatten() for batch in validation])
+if targets.is_floating_point():
+    guess = targets.mean()
+    print(f"guess {{guess:.4f}}: mean squared error {{(held_out - guess).square().mean():.4f}}")
+else:
+    guess = targets.mode().values
+    print(f"guess class {{guess}}: accuracy {{(held_out == guess).float().mean():.3f}}")
+'''
+
+
+def module_name(path: str) -> str:
+    """How a file is imported from the project's root."""
+    parts = PurePosixPath(path).with_suffix("").parts
+    return ".".join(parts[1:] if parts[0] == "src" else parts)
