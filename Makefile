@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench conformance clean
+.PHONY: help install demo test lint docs bench conformance browser clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -41,5 +41,12 @@ bench: $(STAMP)  ## speed of analysis, command line and server start, beside oth
 conformance: $(STAMP)  ## the official MCP conformance suite, on both revisions (needs npm)
 	$(BIN)/python -m tests.conformance
 
+# Not part of `make test`, which needs no more than Python: this one needs Node 20, npm and Chromium (Debian: apt-get
+# install nodejs npm chromium), and takes longer. What can be told of the pages without a browser, the tests tell.
+OUT ?= build/browser
+browser: $(STAMP)  ## look at the HTML pages in Chromium: accessibility, keyboard, console, network, screenshots
+	cd benchmarks/browser && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --silent
+	PYTHON=$(abspath $(BIN)/python) node benchmarks/browser/run.mjs $(OUT)
+
 clean:  ## remove the environment and all caches
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .node
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .node benchmarks/browser/node_modules

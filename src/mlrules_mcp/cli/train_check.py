@@ -19,9 +19,11 @@ from mlrules_mcp.cli.shared import Failure, format_option, to_json
 @click.option("--seed", default=0, help="What all randomness follows from. Default: 0.")
 @click.option("--full", is_flag=True, help="Run the slow checks, too, such as training in two processes.")
 @click.option("--time-limit", default=120.0, metavar="SECONDS", help="Default: 120.")
-@format_option("text", "json")
+@format_option("text", "json", "html")
 def train_check(device: str, seed: int, full: bool, time_limit: float, output: str) -> None:
     """Train a small model on the devices of this machine, to prove that training works on each.
+
+    --format html prints a page with the loss curves: train-check --format html > report.html
 
     Exit code: 0 nothing is broken, 1 something is, 2 it could not run.
     """
@@ -38,5 +40,10 @@ def train_check(device: str, seed: int, full: bool, time_limit: float, output: s
             result = asyncio.run(checking)
     except TrainingError as error:
         raise Failure(str(error)) from None
-    click.echo(to_json(result.to_dict()) if output == "json" else training_text(result, click.style))
+    if output == "html":
+        from mlrules_mcp.report.training_html import training_html
+
+        click.echo(training_html(result))
+    else:
+        click.echo(to_json(result.to_dict()) if output == "json" else training_text(result, click.style))
     sys.exit(int(bool(result.broken)))
