@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench conformance browser clean
+.PHONY: help install demo test lint docs bench conformance browser sbom clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,16 @@ OUT ?= build/browser
 browser: $(STAMP)  ## look at the HTML pages in Chromium: accessibility, keyboard, console, network, screenshots
 	cd benchmarks/browser && npm install --no-package-lock --ignore-scripts --no-audit --no-fund --silent
 	PYTHON=$(abspath $(BIN)/python) node benchmarks/browser/run.mjs $(OUT)
+
+sbom: $(STAMP)  ## what the slim image ships: a CycloneDX list and the licences, in build/
+	$(PYTHON) -m venv --clear build/shipped
+	build/shipped/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[http]'
+	build/shipped/bin/python -m pip uninstall --quiet --yes setuptools
+	$(PYTHON) -m venv --clear build/sbom
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	build/sbom/bin/python -m pip install --quiet --disable-pip-version-check --group sbom
+	build/sbom/bin/cyclonedx-py environment --output-reproducible --pyproject pyproject.toml -o build/sbom.json build/shipped/bin/python
+	build/sbom/bin/pip-licenses --python build/shipped/bin/python --from mixed --format markdown --output-file build/licences.md
 
 clean:  ## remove the environment and all caches
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .node benchmarks/browser/node_modules
