@@ -15,7 +15,10 @@ CODE = "import torch\n\nwith torch.no_grad:\n    pass\n"
 async def call(url: str, token: str | None) -> None:
     """List the tools and check four lines of code."""
     headers = {"Authorization": f"Bearer {token}"} if token else {}
-    async with httpx2.AsyncClient(headers=headers) as http, Client(streamable_http_client(url, http_client=http)) as client:
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=60) as http,
+        Client(streamable_http_client(url, http_client=http)) as client,
+    ):
         tools = await client.list_tools()
         print(f"{client.server_info.name} {client.server_info.version}, protocol {client.protocol_version}")
         print("tools:", ", ".join(tool.name for tool in tools.tools))

@@ -51,10 +51,9 @@ mount --rbind /dev "$root/dev"
 exec env -i PATH=/usr/bin:/bin:/usr/sbin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONUTF8=1 \
   setpriv --no-new-privs chroot --userspec=65532:65532 "$root" "$@"
 INNER
-token=$("$here/.venv/bin/python" -c 'import secrets; print(secrets.token_urlsafe(32))')
 unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" /bin/sh -c \
   'id -u; touch /srv/x 2>/dev/null && echo "root can be written" || echo "root is read-only"; touch /tmp/x && echo "/tmp can be written"'
-MLRULES_SERVE="$root" unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" \
+unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" \
   /opt/mlrules/bin/mlrules-mcp serve --transport http --host 127.0.0.1 --port "$port" >"$work/server.log" 2>&1 &
 server=$!
 

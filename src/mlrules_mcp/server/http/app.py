@@ -1,4 +1,4 @@
-"""The ASGI application: the protocol's endpoint beside those for probes."""
+"""The ASGI application: the protocol's endpoint beside those for probes, and the page for people."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mlrules_mcp.server.http.page import page_routes
 from mlrules_mcp.server.http.state import ServiceState
 
 ENDPOINT = "/mcp"
@@ -44,5 +45,6 @@ def build_app(server: MCPServer, state: ServiceState, security: TransportSecurit
         Route(ENDPOINT, StreamableHTTPASGIApp(server.session_manager), methods=["POST"]),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        *page_routes(state.catalogue),
     ]
     return Starlette(routes=routes, lifespan=lifespan)
