@@ -1,7 +1,7 @@
 import pytest
 
 from mlrules_mcp.manifest.collector import Collector
-from mlrules_mcp.manifest.hidden import hidden_characters, report_hidden_in
+from mlrules_mcp.manifest.hidden import hidden_characters, report_hidden_in, visible
 
 from .support import HEAD, codes, read
 
@@ -98,3 +98,8 @@ def test_what_shows_is_let_through(text):
 )
 def test_joiners_styles_and_tags_outside_their_sequences_are_hidden(text, places):
     assert hidden_characters(text) == places
+
+
+def test_characters_that_do_not_show_are_written_out():
+    assert visible("a\u202eb\x00\ud800") == "a<U+202E>b<U+0000><U+D800>"
+    assert visible("größe/été 👩‍💻.py\n") == "größe/été 👩‍💻.py\n"

@@ -2,13 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlrules_mcp.report.html import visible
 from tests.report.markup import HOSTILE, Page
-
-
-def test_characters_that_do_not_show_are_written_out() -> None:
-    assert visible("a\u202eb\x00\ud800") == "a<U+202E>b<U+0000><U+D800>"
-    assert visible("größe/été 👩‍💻.py\n") == "größe/été 👩‍💻.py\n"
 
 
 @pytest.mark.parametrize(

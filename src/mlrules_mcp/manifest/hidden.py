@@ -36,6 +36,14 @@ def hidden_characters(text: str) -> list[int]:
     return [match.start() for match in _SUSPECT.finditer(text) if not _in_the_open(text, match.start())]
 
 
+def visible(text: str) -> str:
+    """The text with characters that do not show, or that turn the direction of others, written out as `<U+202E>`."""
+    places = set(hidden_characters(text))
+    if not places:
+        return text
+    return "".join(f"<U+{ord(each):04X}>" if place in places else each for place, each in enumerate(text))
+
+
 def describe(character: str) -> str:
     """The name of a character that cannot be printed: `U+202E (RIGHT-TO-LEFT OVERRIDE)`."""
     name = unicodedata.name(character, "")

@@ -10,13 +10,15 @@ import base64
 import hashlib
 import re
 from functools import cache
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
 from mlrules_mcp import __version__
-from mlrules_mcp.manifest.hidden import hidden_characters
+from mlrules_mcp.manifest.hidden import visible
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+    from markupsafe import Markup
 
 
 def page(template: str, *, scripts: tuple[str, ...] = (), **values: Any) -> str:
@@ -27,6 +29,8 @@ def page(template: str, *, scripts: tuple[str, ...] = (), **values: Any) -> str:
         scripts: further files in `templates/` that the page runs.
         values: what the template shows; text in it is escaped.
     """
+    from markupsafe import Markup
+
     style = _shipped("page.css")
     code = [_shipped(name) for name in ("page.js", *scripts)]
     policy = "; ".join(
@@ -47,16 +51,10 @@ def page(template: str, *, scripts: tuple[str, ...] = (), **values: Any) -> str:
     )
 
 
-def visible(text: str) -> str:
-    """The text with characters that do not show, or that turn the direction of others, written out as `<U+202E>`."""
-    places = set(hidden_characters(text))
-    if not places:
-        return text
-    return "".join(f"<U+{ord(each):04X}>" if place in places else each for place, each in enumerate(text))
-
-
 @cache
 def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
     environment = Environment(
         loader=PackageLoader("mlrules_mcp.report"),
         autoescape=True,
@@ -80,14 +78,14 @@ def _words(name: str) -> str:
 
 def _breakable(name: str) -> Markup:
     """A path or dotted name that may be broken after its separators."""
+    from markupsafe import Markup
+
     return Markup("<wbr>").join(part for part in re.split(r"(?<=[./\\_])", visible(name)) if part)
 
 
 @cache
 def _shipped(name: str) -> str:
-    loader = _environment().loader
-    assert loader is not None
-    return loader.get_source(_environment(), name)[0]
+    return files("mlrules_mcp.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:
