@@ -1,6 +1,7 @@
 // The pages that are looked at: one entry each.
 //   name     of its screenshots
 //   command  prints the page; `python` is the project's interpreter
+//   serve    or starts a server, told its --port, whose page at / it is; its requests stay with that server
 //   codes    exit codes with which the command has still made a page; 0 alone unless said otherwise
 //   walk     an async function (page, expect) that uses the page with the keyboard alone, or nothing
 
@@ -23,6 +24,47 @@ export const pages = [
       await page.keyboard.press("Enter");
       expect(await page.locator("details table").first().isVisible(), "Enter opens the numbers of a chart");
       await page.keyboard.press("Enter");
+    },
+  },
+  {
+    name: "service",
+    serve: [...mlrules, "serve", "--transport", "http"],
+    async walk(page, expect) {
+      const status = (text) => page.waitForFunction((part) => document.querySelector("#status").textContent.includes(part), text);
+      const code = page.locator("#code");
+      await code.fill("import torch\n\nwith torch.no_grad:\n    pass\n");
+      await code.focus();
+      await page.keyboard.press("Control+Enter");
+      await status("1 error");
+      await page.locator("#findings .link").focus();
+      await page.keyboard.press("Enter");
+      const selected = await code.evaluate((element) => element.value.slice(element.selectionStart, element.selectionEnd));
+      expect(selected === "with torch.no_grad:", "Enter on a finding's line goes to it");
+      await page.locator("#findings summary").focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.querySelector("#findings pre")?.textContent.includes("no_grad"));
+      await page.locator("#fix").focus();
+      await page.keyboard.press("Enter");
+      await status("1 fixed");
+      expect((await code.inputValue()).includes("torch.no_grad():"), "the fix is in the code");
+      await page.locator("#share").focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => location.hash.startsWith("#code="));
+      const link = await page.evaluate(() => navigator.clipboard.readText());
+      await code.fill("");
+      await page.evaluate(() => history.replaceState(null, "", "#try"));
+      await page.goto(link);
+      await status("No findings");
+      expect((await code.inputValue()).includes("torch.no_grad():"), "the link brings the code back");
+      const cell = { cell_type: "code", metadata: {}, outputs: [], execution_count: null, source: "with torch.no_grad:\n    pass" };
+      const cells = [{ cell_type: "markdown", metadata: {}, source: "# Notes" }, { ...cell, source: "import torch" }, cell];
+      const notebook = JSON.stringify({ cells, metadata: {}, nbformat: 4, nbformat_minor: 4 });
+      await page.locator("#file").setInputFiles({ name: "work.ipynb", mimeType: "application/json", buffer: Buffer.from(notebook) });
+      await status("1 error");
+      expect((await page.locator("#findings .link").textContent()) === "cell 3, line 1", "a notebook's finding names its cell");
+      await page.locator("#search").fill("leakage");
+      expect((await page.locator(".rule:visible").count()) < 10, "the search leaves the rules that it finds");
+      await page.locator("#search").fill("");
     },
   },
 ];

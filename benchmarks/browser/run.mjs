@@ -1,9 +1,11 @@
 // Opens every page of pages.mjs in Chromium: light and dark, wide and narrow, on paper, and by keyboard alone.
 // Run: make browser [OUT=folder]. CHROMIUM names another browser than Debian's.
 // Fails on any accessibility violation that axe-core finds, message on the console, request, or sideways scrolling.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { createServer } from "node:net";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { chromium } from "playwright-core";
@@ -38,12 +40,39 @@ function make({ name, command: [program, ...parameters], codes = [0] }) {
   return pathToFileURL(file).href;
 }
 
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address();
+  server.close();
+  return port;
+}
+
+async function start({ name, serve: [program, ...parameters] }) {
+  const port = await freePort();
+  const interpreter = program === "python" ? (process.env.PYTHON ?? "python3") : program;
+  const child = spawn(interpreter, [...parameters, "--port", port], { stdio: ["ignore", "ignore", "inherit"] });
+  const url = `http://127.0.0.1:${port}/`;
+  for (const end = Date.now() + 30_000; Date.now() < end && child.exitCode === null; ) {
+    const answer = await fetch(`${url}readyz`).catch(() => null);
+    if (answer?.ok) return { url, stop: () => child.kill() };
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  child.kill();
+  throw new Error(`${name}: the server did not come up`);
+}
+
 async function open(browser, url, options, problem) {
-  const context = await browser.newContext({ offline: true, ...options });
+  const served = url.startsWith("http:") && new URL(url).origin;
+  const context = await browser.newContext({ offline: !served, ...options });
+  if (served) await context.grantPermissions(["clipboard-read", "clipboard-write"]);
   const page = await context.newPage();
   page.on("console", (message) => problem(`console: ${message.text()}`));
   page.on("pageerror", (error) => problem(`error: ${error.message}`));
-  page.on("request", (request) => request.url().split("#")[0] !== url && problem(`request: ${request.url()}`));
+  page.on("request", (request) => {
+    const own = served ? new URL(request.url()).origin === served : request.url().split("#")[0] === url;
+    if (!own && !request.url().startsWith("blob:")) problem(`request: ${request.url()}`);
+  });
   await page.goto(url);
   return page;
 }
@@ -83,7 +112,7 @@ async function tabThrough(page, problem) {
 const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox"] });
 const table = [];
 for (const entry of pages.filter(({ name }) => !names.length || names.includes(name))) {
-  const url = make(entry);
+  const { url, stop } = entry.serve ? await start(entry) : { url: make(entry) };
   for (const colorScheme of ["light", "dark"]) {
     for (const [size, viewport] of Object.entries(sizes)) {
       const title = `${entry.name}-${colorScheme}-${size}`;
@@ -106,6 +135,7 @@ for (const entry of pages.filter(({ name }) => !names.length || names.includes(n
       await page.context().close();
     }
   }
+  stop?.();
 }
 await browser.close();
 console.table(table);

@@ -386,7 +386,10 @@ $("code").addEventListener("scroll", followScroll);
 $("code").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) check();
 });
-$("token").addEventListener("keydown", (event) => { if (event.key === "Enter") check(); });
+$("token-line").addEventListener("submit", (event) => {
+  event.preventDefault();
+  check();
+});
 $("check").onclick = check;
 $("fix").onclick = fix;
 $("undo").onclick = () => {
