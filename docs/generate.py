@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from mlrules_mcp.catalogue import INDEX, AnyCheck, Catalogue, all_checks
-from mlrules_mcp.checks.check import SECTIONS
+from mlrules_mcp.catalogue import INDEX, Catalogue, all_checks
 from mlrules_mcp.evidence.collector import SECTIONS as EVIDENCE_SECTIONS
 from mlrules_mcp.evidence.collector import Collector, documentation
 from mlrules_mcp.evidence.review import all_collectors
 from mlrules_mcp.manifest.model import Block, Rule
-from mlrules_mcp.report.data import check_data
+from mlrules_mcp.report.check_markdown import check_markdown
 from mlrules_mcp.training.checks import all_checks as all_training_checks
 
 COLLECTORS = {collector.rule: collector for collector in all_collectors()}
@@ -69,7 +68,7 @@ def _block(block: Block, catalogue: Catalogue) -> Iterator[str]:
         checks = catalogue.checks_of(rule)
         for check in checks:
             if check.rule == rule.key:
-                yield from _check(check)
+                yield from check_markdown(check, level=4)
         shared = [f"[{check.name}](#{check.name})" for check in checks if check.rule != rule.key]
         if shared:
             yield from ("", f"Also enforced by {', '.join(shared)}.")
@@ -84,22 +83,6 @@ def _evidence(collector: type[Collector]) -> Iterator[str]:
     yield from ("", f"#### Evidence for `{collector.rule}`", "", data["summary"])
     for section in EVIDENCE_SECTIONS:
         yield from ("", f"**{section}.**" if section != "References" else "**References**", "", data[section])
-
-
-def _check(check: AnyCheck) -> Iterator[str]:
-    data = check_data(check)
-    yield from ("", f"#### {check.name}", "", data["summary"])
-    if data["also_enforces"]:
-        others = " and ".join(f"`{rule}`" for rule in data["also_enforces"])
-        yield from ("", f"Also enforces {others}; what it finds is reported once, under `{check.rule}`.")
-    for section in SECTIONS:
-        yield from ("", f"**{section}.**" if section != "References" else "**References**", "")
-        yield data[section.lower().replace(" ", "_")]
-    bad = data["bad"][0]
-    yield from ("", "Bad:", "", "```python", bad["code"], "```")
-    if bad["fixed"]:
-        yield from ("", f"After the {bad['applicability']} fix:", "", "```python", bad["fixed"], "```")
-    yield from ("", "Good:", "", "```python", data["good"][0]["code"], "```")
 
 
 def checks_index() -> str:

@@ -23,6 +23,7 @@ from tests.node import install, node
 from tests.serving import served
 
 SUITE = "@modelcontextprotocol/conformance@0.2.0-alpha.12"
+SKILLS = ("sep-2640-skills-enumeration", "sep-2640-skills-manifest", "sep-2640-skills-directory")
 REVISIONS = ("2025-11-25", "2026-07-28")
 HERE = Path(__file__).parent
 
@@ -39,6 +40,8 @@ def main() -> int:
         with served(app) as url:
             for revision in REVISIONS:
                 failed |= not _run(suite, url, kind, revision)
+            for scenario in SKILLS if kind == "bare" else ():
+                failed |= not _run_extension(suite, url, scenario)
     return int(failed)
 
 
@@ -54,6 +57,17 @@ def _with_fixtures() -> Starlette:
     server = build_server(Catalogue())
     add_fixtures(server)
     return server.streamable_http_app()
+
+
+def _run_extension(suite: list[str], url: str, scenario: str) -> bool:
+    """Run a scenario of an extension, which no revision requires; whether every check passes, without a warning."""
+    command = [*suite, "server", "--url", url, "--scenario", scenario]
+    run = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
+    result = re.search(r"Passed: (\d+)/\1, 0 failed, 0 warnings", run.stdout)
+    print(f"{'bare':<14} {scenario}: {f'all {result[1]} checks' if result else 'failed'}", flush=True)
+    if not result:
+        print(run.stdout, run.stderr, sep="\n", file=sys.stderr)
+    return result is not None and run.returncode == 0
 
 
 def _run(suite: list[str], url: str, kind: str, revision: str) -> bool:

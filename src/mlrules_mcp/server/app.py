@@ -17,6 +17,7 @@ from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.server import resources, tools
 from mlrules_mcp.server.reports import ReportStore
+from mlrules_mcp.server.skills import SkillsExtension
 from mlrules_mcp.server.toolkit import ServerContext
 
 INSTRUCTIONS = """\
@@ -32,13 +33,21 @@ class RulesServer(MCPServer[Any]):
     """The SDK's server with what it has no place for: resources that come and go."""
 
     def __init__(self, context: ServerContext, **options: Any) -> None:
-        super().__init__(subscriptions=context.notices.bus, middleware=[context.notices], **options)
+        self.skills = SkillsExtension(context)
+        super().__init__(
+            subscriptions=context.notices.bus, middleware=[context.notices], extensions=[self.skills], **options
+        )
+        self.skills.offer(self)
         self.rules = context
 
     async def list_resources(self) -> list[Resource]:
-        """All resources: those that are always there, then the reports, latest first."""
+        """All resources: those that are always there, the skills, then the reports, latest first."""
         reports = self.rules.reports or ()
-        return [*await super().list_resources(), *(each for report in reports for each in report.resources())]
+        return [
+            *await super().list_resources(),
+            *self.skills.listed(),
+            *(each for report in reports for each in report.resources()),
+        ]
 
 
 def build_server(catalogue: Catalogue, roots: Iterable[Path] = (), *, keep_reports: bool = True) -> RulesServer:
