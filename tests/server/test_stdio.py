@@ -32,7 +32,7 @@ def test_a_client_of_either_era_lists_and_calls_every_tool(era: str, tmp_path: P
     async def use(client: Any) -> None:
         assert client.session.protocol_version == ERAS[era]
         names = [tool.name for tool in (await client.list_tools()).tools]
-        assert names == ["analyze_code", "check_training", "explain_rule", "fix_code", "list_rules"]
+        assert names == ["analyze_code", "check_training", "explain_rule", "fix_code", "list_rules", "review_project"]
         listed = await client.call_tool("list_rules", {"paths": ["train.py"]})
         assert len(listed.structured_content["rules"]) == 46
         explained = await client.call_tool("explain_rule", {"rule": "no-grad-not-called"})
@@ -41,6 +41,8 @@ def test_a_client_of_either_era_lists_and_calls_every_tool(era: str, tmp_path: P
         assert analyzed.structured_content["findings"][0]["check"] == "no-grad-not-called"
         fixed = await client.call_tool("fix_code", {"code": BAD, "output": "code"})
         assert fixed.structured_content["code"] == BAD.replace("no_grad:", "no_grad():")
+        reviewed = await client.call_tool("review_project", {})
+        assert len(reviewed.structured_content["rules"]) == 46
         trained = await client.call_tool("check_training", {"device": "cpu"}, progress_callback=on_progress)
         assert {check["status"] for check in trained.structured_content["checks"]} == {"met", "not_applicable"}
         assert [device["device"] for device in trained.structured_content["devices"]] == ["cpu"]

@@ -22,6 +22,7 @@ def test_every_tool_says_that_it_changes_nothing(server: MCPServer) -> None:
         "explain_rule",
         "fix_code",
         "list_rules",
+        "review_project",
     }
     for tool in tools:
         assert tool.annotations is not None

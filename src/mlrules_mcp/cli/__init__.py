@@ -9,7 +9,7 @@ import click
 
 from mlrules_mcp import __version__
 
-_COMMANDS = ("check", "explain", "rules", "serve", "train-check")
+_COMMANDS = ("check", "explain", "review", "rules", "serve", "train-check")
 _SERVER_HINT = """\
 mlrules-mcp is waiting for an MCP client on standard input (Ctrl-C ends it).
 To connect one: claude mcp add mlrules -- uvx mlrules-mcp

@@ -60,6 +60,7 @@ class Answer:
         evidence: the places, those against the rule first; at most some of them.
         more: how many further places there are.
         findings: what the static checks found against the rule, all of it.
+        description: what the manifest says of the rule.
     """
 
     rule: str
@@ -70,6 +71,7 @@ class Answer:
     more: int = 0
     findings: tuple[Finding, ...] = ()
     next_step: NextStep | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True, slots=True)

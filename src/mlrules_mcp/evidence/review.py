@@ -6,6 +6,7 @@ import importlib
 import pkgutil
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def review(
     reader = Reader(folder, catalogue, collectors, budget, progress)
     facts = reader.read()
     asked = {collector.rule: collector for collector in collectors}
-    answers = [_answer(rule, asked.get(rule.key), facts) for rule in rules]
+    answers = [replace(_answer(rule, asked.get(rule.key), facts), description=rule.description) for rule in rules]
     return Review(
         folder.name or folder.as_posix(),
         facts.kinds,

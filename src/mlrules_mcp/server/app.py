@@ -25,6 +25,7 @@ Practices for machine-learning code (PyTorch, Lightning, scikit-learn), checked 
 - Before you write or change ML code: list_rules with the files' paths.
 - After each change: analyze_code with the new text. Mend errors and warnings; weigh advice.
 - To mend: fix_code applies safe fixes; explain_rule tells why, what is left alone, and shows good code.
+- To judge a whole project: review_project, then one rule's next step in full with `rule`.
 - To show that training works on this machine's devices: check_training.
 A finding that is wrong here is suppressed on its line: # mlrules: ignore[check-name]"""
 
