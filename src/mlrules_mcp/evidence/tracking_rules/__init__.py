@@ -1,0 +1,1 @@
+"""Evidence for the rules on experiment tracking."""
