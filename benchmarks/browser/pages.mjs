@@ -7,6 +7,44 @@
 
 const mlrules = ["python", "-m", "mlrules_mcp"];
 
+async function walkFilters(page, expect) {
+  const all = await page.locator("article").count();
+  const shown = () => page.locator("article:visible").count();
+  const hash = () => page.evaluate(() => location.hash);
+  const box = page.locator("#filters [name=status]").first();
+  const of = Number(await page.locator("#filters .chip .soft").first().textContent());
+  await box.focus();
+  await page.keyboard.press("Space");
+  const status = await box.inputValue();
+  expect((await shown()) === of, `Space on a status shows its ${of} rules`);
+  expect((await hash()) === `#status=${status}`, "the status is in the address");
+  await page.keyboard.press("Space");
+  await page.locator("#filters [name=block]").focus();
+  await page.keyboard.press("ArrowDown");
+  const block = await page.locator("#filters [name=block]").inputValue();
+  const inBlock = await shown();
+  expect(block && inBlock > 0 && inBlock < all, "an arrow key chooses a block");
+  await page.locator("#filters [name=q]").focus();
+  await page.keyboard.type("no such words anywhere");
+  expect((await shown()) === 0 && (await page.locator("#nothing").isVisible()), "a search for nothing says so");
+  expect((await page.locator("#shown").textContent()) === `0 of ${all} rules`, "the number shown is told");
+  await page.reload();
+  expect((await shown()) === 0, "the address brings the filters back");
+  await page.locator("#filters button").focus();
+  await page.keyboard.press("Enter");
+  await page.waitForFunction((number) => document.querySelectorAll("article:not([hidden])").length === number, all);
+  expect((await hash()) === "#rules", "Enter on Clear clears the address");
+  await page.locator("#filters [name=q]").focus();
+  await page.keyboard.type("no such words anywhere");
+  const step = page.locator(".steps a").first();
+  if (await step.count()) {
+    await step.focus();
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.activeElement.matches("article:not([hidden])"));
+    expect((await shown()) === all, "a step's link shows its rule, whatever the filters say");
+  }
+}
+
 export const pages = [
   {
     name: "training",
@@ -26,6 +64,13 @@ export const pages = [
       await page.keyboard.press("Enter");
     },
   },
+  {
+    name: "review",
+    command: [...mlrules, "review", ".", "--format", "html"],
+    codes: [0, 1],
+    walk: walkFilters,
+  },
+  { name: "review-compared", command: ["python", "-m", "tests.report.reviews"], walk: walkFilters },
   {
     name: "service",
     serve: [...mlrules, "serve", "--transport", "http"],

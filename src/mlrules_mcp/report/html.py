@@ -65,6 +65,7 @@ def _environment() -> Environment:
     )
     environment.filters["words"] = _words
     environment.filters["breakable"] = _breakable
+    environment.filters["ticked"] = _ticked
     return environment
 
 
@@ -81,6 +82,14 @@ def _breakable(name: str) -> Markup:
     from markupsafe import Markup
 
     return Markup("<wbr>").join(part for part in re.split(r"(?<=[./\\_])", visible(name)) if part)
+
+
+def _ticked(text: str) -> Markup:
+    """A text whose parts in backticks are code."""
+    from markupsafe import Markup
+
+    parts = re.split(r"`([^`\n]+)`", visible(text))
+    return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
 @cache

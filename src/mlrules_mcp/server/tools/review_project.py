@@ -19,9 +19,13 @@ from mlrules_mcp.evidence.answer import Answer, Review
 from mlrules_mcp.evidence.reading import Stopped
 from mlrules_mcp.evidence.review import NothingToReview, review
 from mlrules_mcp.manifest.model import RuleNameError
+from mlrules_mcp.report.badge import badge
 from mlrules_mcp.report.data import without_empty
 from mlrules_mcp.report.review_data import answer_data, review_data
+from mlrules_mcp.report.review_html import review_html
+from mlrules_mcp.report.review_markdown import review_markdown
 from mlrules_mcp.report.review_text import project_review_text, step_text
+from mlrules_mcp.server.reports import Content
 from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool
 
 _FILES_A_REPORT = 20
@@ -57,10 +61,19 @@ def build(context: ServerContext) -> Tool:
             return answer(step_text(found), {"rules": without_empty([answer_data(found)])})
         reviewed = answer(project_review_text(result, places=1), _brief(result))
         title = f"Review of {result.root}: {sum(each.status == 'broken' for each in result.answers)} rules broken"
-        reviewed.content.extend(await context.keep_report("review", title, {"json": review_data(result)}))
+        reviewed.content.extend(await context.keep_report("review", title, _contents(result)))
         return reviewed
 
     return make_tool(review_project, "Review a project")
+
+
+def _contents(result: Review) -> dict[str, Content]:
+    return {
+        "html": lambda: review_html(result),
+        "md": lambda: review_markdown(result),
+        "svg": lambda: badge(result),
+        "json": review_data(result),
+    }
 
 
 async def _review(folder: Path, context: ServerContext, ctx: Context) -> Review:
