@@ -89,12 +89,19 @@ def rule_data(rule: Rule, checks: Iterable[AnyCheck]) -> dict[str, Any]:
     }
 
 
-def rules_data(catalogue: Catalogue, paths: Sequence[str] = (), root: str | None = None) -> dict[str, Any]:
+def _brief(rule: Rule) -> dict[str, Any]:
+    return {"rule": rule.key, "severity": rule.severity, "description": rule.description}
+
+
+def rules_data(
+    catalogue: Catalogue, paths: Sequence[str] = (), root: str | None = None, *, brief: bool = False
+) -> dict[str, Any]:
     """The rules in force, all of them or those that apply to some paths, and for each path why.
 
     Args:
         paths: files that may or may not exist; empty asks for every rule.
         root: the folder that relative globs start from.
+        brief: of each rule that is on only its severity and what it asks for.
     """
     scopes = [(path, manifest, applies(manifest, path, root)) for path in paths for manifest in catalogue.manifests]
     on = {manifest.source for _, manifest, scope in scopes if scope.on}
@@ -113,14 +120,14 @@ def rules_data(catalogue: Catalogue, paths: Sequence[str] = (), root: str | None
             for path, manifest, scope in scopes
         ],
         "rules": [
-            rule_data(rule, catalogue.checks_of(rule))
+            _brief(rule) if brief else rule_data(rule, catalogue.checks_of(rule))
             for rule in catalogue.rules.rules
-            if not paths or rule.source in on
+            if (not paths or rule.source in on) and (rule.enabled or not brief)
         ],
         "guidance": {
             block.name: [bullet.text for bullet in block.guidance]
             for block in catalogue.rules.blocks
-            if block.guidance and (not paths or block.source in on)
+            if block.guidance and (not paths or block.source in on) and not brief
         },
         "diagnostics": [diagnostic_data(diagnostic) for diagnostic in catalogue.rules.diagnostics],
     }

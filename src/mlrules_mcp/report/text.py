@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 def rules_text(data: dict[str, Any], style: Style = plain) -> str:
     """The answer of `list_rules`: which paths the rules are about, then the rules by block."""
-    lines = [f"{entry['path']}: {'on' if entry['on'] else 'off'}, {entry['reason']}" for entry in data.get("paths", ())]
+    lines = [_path_text(entry) for entry in data.get("paths", ())]
     block = ""
     for rule in data["rules"]:
         name, _, identifier = rule["rule"].partition(".")
         if name != block:
             block = name
             lines += ["", style(block, bold=True)]
-        severity = style(rule["severity"], fg=COLOURS[rule["severity"]]) if rule["enabled"] else "off"
+        severity = style(rule["severity"], fg=COLOURS[rule["severity"]]) if rule.get("enabled", True) else "off"
         lines.append(f"  {identifier} ({severity}): {rule['description']}")
         lines += [f"    checks: {', '.join(rule['checks'])}"] if rule.get("checks") else []
         lines += [
@@ -35,17 +35,32 @@ def rules_text(data: dict[str, Any], style: Style = plain) -> str:
     return "\n".join(lines).strip("\n")
 
 
+def _path_text(entry: dict[str, Any]) -> str:
+    """Whether the rules are on for a path, and why; of a folder, how many of its files they are about."""
+    of_files = f"{entry['matched']} of {count(entry['files'], 'file')}, " if "files" in entry else ""
+    reason = entry.get("reason") or f"{entry['pattern']} matches"
+    notes = "".join(f"; {note}" for note in entry.get("notes", ())) if "files" in entry else ""
+    return f"{entry['path']}: {'on' if entry['on'] else 'off'}, {of_files}{reason}{notes}"
+
+
 def _setting(value: object) -> str:
     return {True: "on", False: "off"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
 
-def explanation_text(data: dict[str, Any], style: Style = plain) -> str:
-    """The answer of `explain_rule`: the rule, its guidance, and each check with its sections and examples."""
+NOT_CHECKED = "No check looks for this in code: it is a practice to follow."
+
+
+def explanation_text(data: dict[str, Any], style: Style = plain, none: str = NOT_CHECKED) -> str:
+    """The answer of `explain_rule`: the rule, its guidance, and each check with its sections and examples.
+
+    Args:
+        none: what to say where there are no checks.
+    """
     state = data["severity"] if data["enabled"] else "off"
     lines = [style(f"{data['rule']} ({state})", bold=True), data["description"], f"{data['source']}:{data['line']}"]
     lines += [f"- {bullet}" for bullet in data["guidance"]]
     if not data["checks"]:
-        lines += ["", "No check looks for this in code: it is a practice to follow."]
+        lines += ["", none]
     for check in data["checks"]:
         lines += ["", style(f"{check['check']}: {check['summary']}", bold=True)]
         lines += [f"Also enforces {' and '.join(check['also_enforces'])}."] if check.get("also_enforces") else []

@@ -1,105 +1,54 @@
-"""What the tools share: their context, strict arguments, answers and the files they may read."""
+"""What tools are made with: strict arguments, time limits, and answers that stay within their budget."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+import json
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
+import anyio
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
-from mcp.server.subscriptions import ResourcesListChanged
 from mcp_types import CallToolResult, ResourceLink, TextContent, ToolAnnotations
 from pydantic import ValidationError
 
-from mlrules_mcp.catalogue import Catalogue
-from mlrules_mcp.server.notices import Notices
-from mlrules_mcp.server.reports import Content, Kind, ReportStore
-from mlrules_mcp.source import Project
+# Others take it from here: a tool needs nothing else of the server.
+from mlrules_mcp.server.context import ServerContext as ServerContext  # noqa: PLC0414
 
 # The default of a parameter that takes any text. It is annotated as `str` alone, because the SDK reads a text for any
 # other annotation as JSON where it can, and a notebook is JSON.
 NOT_GIVEN: Any = None
 
+# 10,000 tokens of 4 bytes: clients warn above, and refuse above 25,000.
+MOST_BYTES = 40_000
 
-@dataclass(slots=True)
-class ServerContext:
-    """What a server offers, shared by its tools, resources and prompts.
-
-    Attributes:
-        catalogue: the rules and checks in force; a new one takes its place when a rule file changes.
-        roots: the folders whose files may be read; none lets tools see only what a call passes in.
-        reports: where reports of runs are kept; None where a link to one might not resolve.
-        notices: where changes are published.
-    """
-
-    catalogue: Catalogue
-    roots: tuple[Path, ...] = ()
-    reports: ReportStore | None = None
-    notices: Notices = field(default_factory=Notices)
-
-    async def keep_report(self, kind: Kind, title: str, contents: Mapping[str, Content]) -> list[ResourceLink]:
-        """Keep the report of a run and tell clients of it.
-
-        Args:
-            title: what ran and how it went, in one line.
-            contents: as in `Report`, such as `{"json": result.to_dict(), "html": lambda: page(result)}`.
-
-        Returns:
-            Links to it for the answer; none where no reports are kept.
-        """
-        if self.reports is None:
-            return []
-        report = self.reports.add(kind, title, contents)
-        await self.notices.publish(ResourcesListChanged())
-        return report.links()
-
-    def allowed(self, path: str) -> tuple[Path, Path]:
-        """The file or folder that a client's path means, and the root it lies in, both resolved.
-
-        Raises:
-            ToolError: it lies outside the roots, through `..` or a link too, or isn't there.
-        """
-        for root in self.roots:
-            resolved = root.resolve()
-            candidate = (resolved / path).resolve()
-            if candidate.is_relative_to(resolved):
-                if candidate.exists():
-                    return candidate, resolved
-                raise ToolError(f"There is no file or folder {path!r} under {root.as_posix()}.")
-        where = " or ".join(root.as_posix() for root in self.roots)
-        raise ToolError(
-            f"{path!r} can't be read: this server reads {f'files under {where} only' if where else 'no files'}. "
-            "Pass the text in `code` instead."
-        )
-
-    def project_of(self, filename: str) -> Project | None:
-        """The project that code under a name belongs to: the first root that has the folder it names."""
-        for root in self.roots:
-            resolved = root.resolve()
-            try:
-                folder = (resolved / filename).parent.resolve()
-                if folder.is_relative_to(resolved) and folder.is_dir():
-                    return Project(resolved)
-            except (OSError, ValueError):
-                continue
-        return None
+# What a tool may take that has no limit of its own, in seconds.
+TIME_LIMIT = 60.0
 
 
 class StrictTool(Tool):
-    """A tool that names the arguments it can't take, rather than ignoring them, and says what it does take."""
+    """A tool that names the arguments it can't take, rather than ignoring them, and ends after a time.
+
+    Attributes:
+        time_limit: the most seconds that a call may take.
+    """
+
+    time_limit: float = TIME_LIMIT
 
     async def run(self, arguments: dict[str, Any], context: Context[Any, Any], convert_result: bool = False) -> Any:
         """Run the tool; a wrong argument raises a ToolError that an assistant can act on."""
         arguments = {name: value for name, value in arguments.items() if value is not None}
         known = self.parameters.get("properties", {})
         if unknown := sorted(arguments.keys() - known.keys()):
-            names = ", ".join(map(repr, unknown))
+            names = ", ".join(repr(name[:80]) for name in unknown[:10])
             raise ToolError(f"{self.name} has no argument {names}. Its arguments are: {', '.join(known) or 'none'}.")
         try:
-            return await super().run(arguments, context, convert_result)
+            with anyio.fail_after(self.time_limit):
+                result = await super().run(arguments, context, convert_result)
+        except TimeoutError:
+            message = f"{self.name} was stopped after {self.time_limit:g} s. Pass less: fewer files, or smaller ones."
+            raise ToolError(message) from None
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 problems = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.__cause__.errors())
@@ -107,14 +56,37 @@ class StrictTool(Tool):
             if isinstance(error.__cause__, ToolError):
                 raise error.__cause__ from None
             raise
+        return _with_warning(result, getattr(context.mcp_server, "rules", None))
 
 
-def make_tool(function: Callable[..., Awaitable[Any]], title: str) -> Tool:
-    """A tool from a function, whose docstring tells an assistant when to call it. No tool changes the user's files."""
+def _with_warning(result: Any, rules: ServerContext | None) -> Any:
+    """An answer with what every answer has to say at the time."""
+    if rules is None or rules.warning is None or not isinstance(result, CallToolResult):
+        return result
+    content = [TextContent(type="text", text=f"Warning: {rules.warning}"), *result.content]
+    data = {"warning": rules.warning, **(result.structured_content or {})}
+    return result.model_copy(update={"content": content, "structured_content": data})
+
+
+def make_tool(
+    function: Callable[..., Awaitable[Any]], title: str, *, time_limit: float = TIME_LIMIT, runs_code: bool = False
+) -> Tool:
+    """A tool from a function, whose docstring tells an assistant when to call it. No tool changes the user's files.
+
+    Args:
+        time_limit: the most seconds that a call may take.
+        runs_code: it runs code of the user's, which may do anything.
+    """
     annotations = ToolAnnotations(
-        title=title, read_only_hint=True, destructive_hint=False, idempotent_hint=True, open_world_hint=False
+        title=title,
+        read_only_hint=not runs_code,
+        destructive_hint=runs_code,
+        idempotent_hint=not runs_code,
+        open_world_hint=runs_code,
     )
     tool = StrictTool.from_function(function, annotations=annotations)
+    assert isinstance(tool, StrictTool)
+    tool.time_limit = time_limit
     tool.parameters = compact_schema(tool.parameters)
     tool.fn_metadata.output_schema = compact_schema(tool.fn_metadata.output_schema)
     return tool
@@ -151,7 +123,26 @@ def answer(text: str, data: dict[str, Any], links: Sequence[ResourceLink] = ()) 
     return CallToolResult(content=[TextContent(type="text", text=text), *links], structured_content=data)
 
 
-def only_one(**given: Sequence[Any] | None) -> str:
+def weight(*forms: Any) -> int:
+    """The bytes that the larger of some forms of one thing takes: texts, or data as JSON."""
+    return max(
+        len((form if isinstance(form, str) else json.dumps(form, ensure_ascii=False)).encode("utf-8", "replace"))
+        for form in forms
+    )
+
+
+def number_that_fits(weights: Iterable[int], room: int) -> int:
+    """How many things, from the first on, find room together."""
+    number = 0
+    for each in weights:
+        room -= each + 2  # what stands between two
+        if room < 0:
+            break
+        number += 1
+    return number
+
+
+def only_one(**given: Any) -> str:
     """The name of the one argument that was passed.
 
     Raises:
