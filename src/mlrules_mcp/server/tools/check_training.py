@@ -60,7 +60,7 @@ def build(context: ServerContext) -> Tool:
             reply.content.append(ImageContent(type="image", data=picture, mime_type="image/png"))
         return reply
 
-    return make_tool(check_training, "Check training")
+    return make_tool(check_training, "Check training", time_limit=900)
 
 
 def _title(result: TrainingResult) -> str:

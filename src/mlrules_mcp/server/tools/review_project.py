@@ -64,7 +64,7 @@ def build(context: ServerContext) -> Tool:
         reviewed.content.extend(await context.keep_report("review", title, _contents(result)))
         return reviewed
 
-    return make_tool(review_project, "Review a project")
+    return make_tool(review_project, "Review a project", time_limit=600)
 
 
 def _contents(result: Review) -> dict[str, Content]:
