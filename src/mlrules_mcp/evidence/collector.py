@@ -58,6 +58,7 @@ class Collector:
         asks: what has to be remembered of the code for it.
         needs: what a project must have for the rule to apply.
         would_count: what would be evidence, as the end of the sentence "This would count: …".
+        shown_by_examples: whether the examples of a library meet the rule for it; else its users have to.
         looked_in: where it was looked for, as the end of the sentence "Looked in …".
         rule: the key, `block.id`.
         severity: that of the rule in the manifest.
@@ -66,6 +67,7 @@ class Collector:
     asks: ClassVar[Asked] = Asked()
     needs: ClassVar[tuple[Need, ...]] = ("code",)
     would_count: ClassVar[str] = ""
+    shown_by_examples: ClassVar[bool] = False
     looked_in: ClassVar[str] = "the code and notebooks"
     examples: ClassVar[Sequence[Example]] = ()
 
@@ -102,7 +104,8 @@ class Collector:
         """The answer for a project."""
         findings = project.findings(self.rule)
         against = [*map(_of_finding, findings), *self.contradictions(project)]
-        if not against and (reason := self.not_applicable(project)):
+        reason = self.not_applicable(project) if not against else None
+        if reason and not (self.shown_by_examples and project.library):
             return self._answer("not_applicable", reason)
         met = list(dict.fromkeys(self.evidence(project)))
         if against:
@@ -110,6 +113,8 @@ class Collector:
             return replace(answer, next_step=mend(project, findings) if findings else self.next_step(project))
         if met:
             return self._answer("met", _found(met), met)
+        if reason:
+            return self._answer("not_applicable", reason)
         summary = f"Nothing shows it. This would count: {self.would_count}. Looked in {self.looked_in}{project.extent}."
         return replace(self._answer("no_evidence", summary), next_step=self.next_step(project))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +13,13 @@ from mlrules_mcp.evidence.answer import Counts, Evidence, Kind
 from mlrules_mcp.evidence.code import CodeIndex, Fact
 from mlrules_mcp.evidence.collector import Need
 from mlrules_mcp.evidence.history import History
-from mlrules_mcp.evidence.kinds import kinds_of
-from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, ESTIMATOR, NETWORK, PRETRAINED, SERVING, TRAINING
+from mlrules_mcp.evidence.kinds import CODE, kinds_of
+from mlrules_mcp.evidence.landmarks import DATA, DEEP_TRAINING, ESTIMATOR, NETWORK, PRETRAINED, SERVING, TRAINING
 from mlrules_mcp.evidence.prose import Section
 from mlrules_mcp.evidence.settings import Setting
 from mlrules_mcp.evidence.tree import Listing, Role
 from mlrules_mcp.findings import Finding
 
-CODE: tuple[Role, ...] = ("code",)
 ALL_ROLES: tuple[Role, ...] = ("code", "examples", "tests")
 
 _NOT_THERE = {
@@ -99,16 +98,22 @@ class Facts:
             return "There is no Python code and no notebook here."
         if need == "code":
             return None
+        if need == "training" and (library := self.library):
+            return f"This is a library: {library.message} What it is trained and judged on is its users' business."
         landmark, reason = _NOT_THERE[need]
         names = {
             "deep_learning": (NETWORK, DEEP_TRAINING, PRETRAINED),
             "classical": (ESTIMATOR,),
         }.get(need, (landmark,))
-        if not any(self.landmarks(name) for name in names):
+        if not any(self.landmarks(name) for name in names) and not (need == "training" and self._trained_elsewhere):
             return f"{reason}{self.extent}."
-        if need == "training" and (library := self.library):
-            return f"This is a library: {library.message} What it is trained and judged on is its users' business."
         return None
+
+    @property
+    def _trained_elsewhere(self) -> bool:
+        """Whether data is explored here for a model that is only loaded here: its training is the project's too."""
+        explored = any(fact.path.endswith(".ipynb") for fact in self.landmarks(DATA))
+        return explored and bool(self.landmarks(SERVING)) and bool(self.landmarks(NETWORK, PRETRAINED, ESTIMATOR))
 
     @property
     def library(self) -> Evidence | None:
@@ -122,35 +127,39 @@ class Facts:
         texts = [f"{number:,} {noun}{'s' if number != 1 else ''}" for number, noun in parts if number]
         return f" ({', '.join(texts)})" if texts else ""
 
-    # Code
+    # Code. By default the project's own counts; that of examples too in a library, which shows there how it is used.
 
-    def landmarks(self, *names: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def _in_roles(self, facts: Iterable[Fact], roles: Sequence[Role]) -> list[Fact]:
+        own: Sequence[Role] = ("code", "examples") if not roles and self.library else CODE
+        return [fact for fact in facts if fact.role in (roles or own)]
+
+    def landmarks(self, *names: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Places that every review looks for: see `landmarks.py` for the names."""
-        return _in_roles((fact for name in names for fact in self.landmarks_found.get(name, ())), roles)
+        return self._in_roles((fact for name in names for fact in self.landmarks_found.get(name, ())), roles)
 
-    def calls(self, *names: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def calls(self, *names: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Calls that the collector has asked for: qualified names, `package.*`, `.method`, all of them by default."""
-        return _in_roles(_named(self.code.calls, names), roles)
+        return self._in_roles(_named(self.code.calls, names), roles)
 
-    def keywords(self, *names: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def keywords(self, *names: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Calls with one of these keyword arguments."""
-        return _in_roles(_named(self.code.keywords, names), roles)
+        return self._in_roles(_named(self.code.keywords, names), roles)
 
-    def definitions(self, *parts: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def definitions(self, *parts: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Functions and classes with one of these parts in their names."""
-        return _in_roles(_containing(self.code.definitions, parts), roles)
+        return self._in_roles(_containing(self.code.definitions, parts), roles)
 
-    def subclasses(self, *bases: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def subclasses(self, *bases: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Classes that inherit from one of these."""
-        return _in_roles(_named(self.code.subclasses, bases), roles)
+        return self._in_roles(_named(self.code.subclasses, bases), roles)
 
-    def keys(self, *parts: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def keys(self, *parts: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Keys and names in code (see `Asked.keys`) that hold one of these parts."""
-        return _in_roles(_containing(self.code.keys, parts), roles)
+        return self._in_roles(_containing(self.code.keys, parts), roles)
 
-    def notes(self, rule: str, roles: Sequence[Role] = CODE) -> list[Fact]:
+    def notes(self, rule: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """What the `look` of a rule's collector has found."""
-        return _in_roles(self.noted.get(rule, ()), roles)
+        return self._in_roles(self.noted.get(rule, ()), roles)
 
     def findings(self, rule: str) -> list[Finding]:
         """The errors and warnings of the checks that enforce a rule, in the project's own code, errors first."""
@@ -211,10 +220,6 @@ class Facts:
 def of(fact: Fact, message: str = "") -> Evidence:
     """A place in code as evidence; by default its line speaks for itself."""
     return Evidence(fact.path, fact.line, message or f"`{fact.text}`", fact.cell)
-
-
-def _in_roles(facts: Iterator[Fact] | Sequence[Fact], roles: Sequence[Role]) -> list[Fact]:
-    return [fact for fact in facts if fact.role in roles]
 
 
 def _named(index: dict[str, list[Fact]], names: Sequence[str]) -> Iterator[Fact]:

@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING
 from mlrules_mcp.evidence.answer import Evidence, Kind
 from mlrules_mcp.evidence.code import Fact
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, ESTIMATOR, NETWORK, PRETRAINED, SERVING, TRAINING
+from mlrules_mcp.evidence.tree import Role
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
 
+CODE: tuple[Role, ...] = ("code",)
 _MOST_REASONS = 3
+_LOADS = ("joblib.load", "pickle.load", "torch.load", "onnxruntime.InferenceSession", ".predict")
 
 
 def kinds_of(project: Facts) -> tuple[Kind, ...]:
@@ -22,7 +25,7 @@ def kinds_of(project: Facts) -> tuple[Kind, ...]:
     - deep learning: networks are defined, trained or loaded;
     - classical: estimators are made;
     - serving: predictions are served;
-    - research notebook: as many notebooks as scripts, or more;
+    - research notebook: a third of the code, or more, is in notebooks;
     - library: packaged for others to install, as its documents or its classifiers say.
     """
     found = [
@@ -36,23 +39,23 @@ def kinds_of(project: Facts) -> tuple[Kind, ...]:
 
 
 def _has_model(project: Facts) -> bool:
-    return bool(project.landmarks(NETWORK, ESTIMATOR, PRETRAINED, TRAINING) or _loads_model(project))
+    return bool(project.landmarks(NETWORK, ESTIMATOR, PRETRAINED, TRAINING, roles=CODE) or _loads_model(project))
 
 
 def _loads_model(project: Facts) -> bool:
     """Whether something is served that was trained elsewhere."""
-    return any(project.calls("joblib.load", "pickle.load", "torch.load", "onnxruntime.InferenceSession", ".predict"))
+    return bool(project.calls(*_LOADS, roles=CODE))
 
 
 def _first(project: Facts, what: str, *names: str) -> tuple[Evidence, ...]:
-    facts: list[Fact] = [fact for name in names for fact in project.landmarks(name)[:1]]
+    facts: list[Fact] = [fact for name in names for fact in project.landmarks(name, roles=CODE)[:1]]
     return tuple(Evidence(fact.path, fact.line, f"{what}: `{fact.text}`", fact.cell) for fact in facts[:_MOST_REASONS])
 
 
 def _notebooks(project: Facts) -> Iterator[Evidence]:
     own = [path for path in project.listing.python if project.listing.role(path) == "code"]
     notebooks = [path for path in own if path.endswith(".ipynb")]
-    if notebooks and len(notebooks) * 2 >= len(own):
+    if notebooks and len(notebooks) * 3 >= len(own):
         yield Evidence(notebooks[0], None, f"{len(notebooks)} of {len(own)} files of code are notebooks.")
 
 

@@ -162,7 +162,7 @@ def _fitted(module: Module, call: ast.Call, receiver: ast.expr) -> str | None:
             )
         if name.startswith(_ESTIMATORS):
             return TRAINING
-    if known or not (call.args or call.keywords):
+    if not (call.args or call.keywords):
         return None
     called = last_name(receiver) or ""
     packages = module.imported_packages

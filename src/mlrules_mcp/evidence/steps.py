@@ -127,3 +127,55 @@ def module_name(path: str) -> str:
     """How a file is imported from the project's root."""
     parts = PurePosixPath(path).with_suffix("").parts
     return ".".join(parts[1:] if parts[0] == "src" else parts)
+
+
+def search_script(project: Facts) -> str:
+    """A search: of an estimator's settings with scikit-learn, else of a training's with Optuna."""
+    found = next((fact for fact in project.landmarks(ESTIMATOR) if fact.called.startswith("sklearn.")), None)
+    if found is None:
+        trained = next(iter(project.landmarks(TRAINING)), None)
+        where = f"{trained.path}:{trained.line}" if trained else "your training"
+        return dedent(
+            f"""\
+            \"\"\"Search the settings of the training at {where} by its score on the validation part.\"\"\"
+
+            import optuna
+
+
+            def objective(trial: optuna.Trial) -> float:
+                lr = trial.suggest_float("lr", 1e-5, 1e-1, log=True)
+                batch_size = trial.suggest_categorical("batch_size", [16, 32, 64, 128])
+                raise NotImplementedError(f"train with {{lr=}} and {{batch_size=}}, return the validation score")
+
+
+            study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=0))
+            study.optimize(objective, n_trials=30)
+            print(study.best_params, study.best_value)
+            """
+        )
+    package, _, name = found.called.rpartition(".")
+    scoring = "neg_mean_absolute_error" if is_regression(project) else "balanced_accuracy"
+    space = '{"max_depth": randint(2, 20), "min_samples_leaf": randint(1, 50)}'
+    if not any(word in name for word in ("Forest", "Tree", "Boosting")):
+        parameter = "alpha" if name in ("Ridge", "Lasso", "ElasticNet") else "C"
+        space = f'{{"{parameter}": loguniform(1e-3, 1e3)}}'
+    return dedent(
+        f"""\
+        \"\"\"Search the settings of {name} ({found.path}:{found.line}) by cross-validation.\"\"\"
+
+        import pandas as pd
+        from {package} import {name}
+        from scipy.stats import loguniform, randint  # noqa: F401
+        from sklearn.model_selection import RandomizedSearchCV, train_test_split
+
+        TARGET = "{target(project)}"
+
+        df = {reads_table(project)}
+        X = df.drop(columns=TARGET).select_dtypes("number").fillna(0)
+        X_train, X_test, y_train, y_test = train_test_split(X, df[TARGET], random_state=0)
+        search = RandomizedSearchCV({name}(), {space}, n_iter=30, cv=5, scoring="{scoring}", random_state=0)
+        search.fit(X_train, y_train)
+        print(search.best_params_)
+        print("on the test part, once:", search.score(X_test, y_test))
+        """
+    )
