@@ -16,6 +16,7 @@ from mlrules_mcp.evidence.review import NothingToReview, review
 from mlrules_mcp.manifest.merging import load_manifests
 from tests.evidence.support import CATALOGUE, place, reviewed, write
 
+LIBRARIES = "Topic :: Software Development :: Libraries"
 TRAINS = """\
 import torch
 from torch import nn
@@ -208,7 +209,12 @@ def test_the_kinds_of_a_project_are_shown_with_their_reasons(tmp_path: Path) -> 
             {"setup.py": "NAME = 'my-layers'\nsetup(\n    name=NAME,\n)\n", "README.md": "`pip install my-layers`\n"},
             True,
         ),
-        ({"pyproject.toml": '[project]\nname = "mine"\nclassifiers = ["Intended Audience :: Developers"]\n'}, True),
+        (
+            {
+                "pyproject.toml": '[project]\nname = "mine"\nclassifiers = ["Topic :: Software Development :: Libraries"]\n'
+            },
+            True,
+        ),
         ({"pyproject.toml": '[project]\nname = "my-layers"\n', "README.md": "pip install torch\n"}, False),
         ({"README.md": "# L\n\npip install my-layers\n"}, False),
     ],

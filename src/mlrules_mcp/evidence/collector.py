@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mlrules_mcp.source import Module
 
 SECTIONS = ("Met", "Broken", "Not applicable", "Never counts", "References")
-Need: TypeAlias = Literal["code", "training", "deep_learning", "classical", "serving"]
+Need: TypeAlias = Literal["code", "training", "data", "deep_learning", "pytorch", "classical", "serving"]
 
 _MOST_PLACES = 10
 

@@ -14,7 +14,18 @@ from mlrules_mcp.evidence.code import CodeIndex, Fact
 from mlrules_mcp.evidence.collector import Need
 from mlrules_mcp.evidence.history import History
 from mlrules_mcp.evidence.kinds import CODE, kinds_of
-from mlrules_mcp.evidence.landmarks import DATA, DEEP_TRAINING, ESTIMATOR, NETWORK, PRETRAINED, SERVING, TRAINING
+from mlrules_mcp.evidence.landmarks import (
+    DATA,
+    DATASET,
+    DEEP_TRAINING,
+    ENVIRONMENT,
+    ESTIMATOR,
+    NETWORK,
+    PRETRAINED,
+    SERVING,
+    TORCH,
+    TRAINING,
+)
 from mlrules_mcp.evidence.prose import Section
 from mlrules_mcp.evidence.settings import Setting
 from mlrules_mcp.evidence.tree import Listing, Role
@@ -25,6 +36,7 @@ ALL_ROLES: tuple[Role, ...] = ("code", "examples", "tests")
 _NOT_THERE = {
     "training": (TRAINING, "Nothing is trained here: no fit of a model and no training loop was found"),
     "deep_learning": (NETWORK, "No neural network is defined, trained or loaded here"),
+    "pytorch": (TORCH, "No network of PyTorch is defined, trained or loaded here"),
     "classical": (ESTIMATOR, "No estimator of scikit-learn, XGBoost, LightGBM, CatBoost or statsmodels is used here"),
     "serving": (SERVING, "Nothing serves predictions here: no web service, app or handler of a model server was found"),
 }
@@ -91,15 +103,20 @@ class Facts:
     def lacks(self, need: Need) -> str | None:
         """Why the project does not have what a rule needs to apply; None where it has it.
 
-        `training` asks for training that is the project's own business: not that of a library for others' models.
+        `training` asks for training that is the project's own business: not that of a library for others' models;
+        `data` for such training on data, not in an environment.
         """
         python = self.counts.python + self.counts.notebooks
         if not python:
             return "There is no Python code and no notebook here."
         if need == "code":
             return None
-        if need == "training" and (library := self.library):
+        if need in ("training", "data") and (library := self.library):
             return f"This is a library: {library.message} What it is trained and judged on is its users' business."
+        if need == "data":
+            if self.landmarks(ENVIRONMENT) and not self.landmarks(DATA, DATASET):
+                return "What is learned from here comes from an environment that an agent acts in, not from data."
+            need = "training"
         landmark, reason = _NOT_THERE[need]
         names = {
             "deep_learning": (NETWORK, DEEP_TRAINING, PRETRAINED),

@@ -74,10 +74,10 @@ def _library(project: Facts) -> Iterator[Evidence]:
             return
     classifiers = [each for each in project.settings if each.path == "pyproject.toml" and "classifiers." in each.key]
     for setting in classifiers:
-        if setting.value.startswith(("Intended Audience", "Topic :: Software Development :: Libraries")):
+        if "Software Development :: Libraries" in setting.value:
             yield Evidence(setting.path, setting.line, f"It is packaged for others: {setting.value}.")
             return
-    for path, line, text in project.lines("setup.*", r"Intended Audience|Software Development :: Libraries"):
+    for path, line, text in project.lines("setup.*", r"Software Development :: Libraries"):
         yield Evidence(path, line, f"It is packaged for others: {text.strip(' ,')}.")
         return
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from mlrules_mcp.checks._sklearn import class_name, trade
+from mlrules_mcp.checks.check import TORCH as TORCH_PACKAGES
 from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.tree import Role
@@ -19,6 +20,8 @@ from mlrules_mcp.source.values import LIGHTNING_MODULE, MODULE
 TRAINING = "training"  # a place where a model learns: a step of an optimizer, a fit
 DEEP_TRAINING = "deep training"  # such a place of a neural network
 NETWORK = "network"  # a neural network that is defined here
+TORCH = "torch"  # such a place, or such training, in a file that imports PyTorch or what builds on it
+ENVIRONMENT = "environment"  # an environment that an agent learns in, in the place of data
 ESTIMATOR = "estimator"  # a classical model that is made here
 PRETRAINED = "pretrained"  # a neural network that is loaded
 SERVING = "serving"  # predictions for others: a web service, an app
@@ -27,6 +30,15 @@ DATA = "data"  # a place where data comes in: a table that is read, a dataset th
 TARGET = "target"  # a split or fit whose target is a column that shows: `arguments` are the column's name
 DATASET = "dataset"  # a data set, or a module of data, that is defined here
 
+_ENVIRONMENTS = (
+    "gym.make",
+    "gymnasium.make",
+    "gym.vector.",
+    "gymnasium.vector.",
+    "envpool.",
+    "procgen.",
+    "pettingzoo.",
+)
 _READERS = frozenset(
     "read_csv read_parquet read_excel read_json read_feather read_sql read_sql_query read_table "
     "read_hdf scan_csv".split()
@@ -90,9 +102,11 @@ ASKS = Asked.of(calls="joblib.load pickle.load torch.load onnxruntime.InferenceS
 
 def landmarks(module: Module, role: Role) -> Iterator[Fact]:
     """The landmarks of a module, named by the constants of this file, and its `trade:<kind>` (see `Trade`)."""
-    yield from _networks(module, role)
+    deep = [*_training(module, role), *_networks(module, role)]
+    yield from deep
+    if not module.imported_packages.isdisjoint(TORCH_PACKAGES):
+        yield from (replace(fact, name=TORCH) for fact in deep if fact.name in (DEEP_TRAINING, NETWORK, PRETRAINED))
     yield from _trades(module, role)
-    yield from _training(module, role)
     yield from _serving(module, role)
     yield from _data(module, role)
 
@@ -217,6 +231,8 @@ def _data(module: Module, role: Role) -> Iterator[Fact]:
     for call in module.nodes(ast.Call):
         name = module.qualified_name(call.func) or ""
         last = name.rpartition(".")[2]
+        if name.startswith(_ENVIRONMENTS):
+            yield fact_at(module, role, call, ENVIRONMENT)
         if name.startswith(("torchvision.datasets.", "sklearn.datasets.")) or (last == "load_data" and "keras" in name):
             yield fact_at(module, role, call, DATA)
         elif last == "train_test_split" and len(call.args) > 1:

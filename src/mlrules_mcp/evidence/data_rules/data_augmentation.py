@@ -55,7 +55,7 @@ class DataAugmentation(Collector):
     """
 
     asks = Asked.of(definitions=_FUNCTIONS)
-    needs = ("training",)
+    needs = ("data",)
     would_count = "random transforms of torchvision, albumentations and the like in the training part"
     shown_by_examples = True
     examples = (

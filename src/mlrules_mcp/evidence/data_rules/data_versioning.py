@@ -68,6 +68,8 @@ class DataVersioning(Collector):
         """Where there is no data, it has no version."""
         if reason := super().not_applicable(project):
             return reason
+        if project.landmarks(TRAINING) and not project.library and (reason := project.lacks("data")):
+            return reason
         if project.landmarks(DATA, DATASET, TRAINING):
             return None
         return f"No data is read and nothing is trained here{project.extent}."
@@ -82,7 +84,9 @@ class DataVersioning(Collector):
             "*.gitattributes", r"\.(csv|parquet|json|npy|zip|tar|h5|feather)\b.*filter=lfs"
         ):
             yield Evidence(path, line, f"data under Git LFS: `{text}`")
-        yield from (of(fact) for fact in project.calls(*_TOOLS.split()) if "code" not in fact.text)
+        for fact in project.calls(*_TOOLS.split()):
+            if "model" not in (fact.keyword("type") or "").lower():  # an artifact may be anything
+                yield of(fact)
         for name in _PINNED:
             for fact in project.keywords(name):
                 is_of_data = "load_dataset" in fact.called or name not in ("revision",)

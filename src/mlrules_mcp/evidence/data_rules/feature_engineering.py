@@ -82,7 +82,8 @@ class FeatureEngineering(Collector):
         evidence = next(self.evidence(project), None)
         if reason := super().not_applicable(project):
             return reason
-        if evidence or table(project) or project.landmarks(ESTIMATOR):
+        of_images = bool(project.notes("data_rules.data_augmentation"))
+        if evidence or project.landmarks(ESTIMATOR) or (table(project) and not of_images):
             return None
         return f"No table is learned from here: the networks take their inputs as they are{project.extent}."
 

@@ -52,7 +52,7 @@ class TrainValTestSplit(Collector):
     """
 
     asks = Asked.of(calls=_SPLITS, definitions=_FUNCTIONS, keywords=_ARGUMENTS)
-    needs = ("training",)
+    needs = ("data",)
     would_count = (
         "`train_test_split`, `random_split`, a splitter, a validation loader, or validation data passed to `fit`"
     )

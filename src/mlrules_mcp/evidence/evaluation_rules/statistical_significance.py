@@ -27,9 +27,9 @@ _TESTS = (
     "torchmetrics.wrappers.BootStrapper scikit_posthocs.* rliable.*"
 )
 _SCORES = pattern(
-    r"(?i)(^|[_.\W])(acc(urac(y|ies))?s?|scores?|f1s?|aucs?|rmses?|maes?|mses?|dices?|ious?|results?|rewards?)\b|_score"
+    r"(?i)(^|[_.\W])(acc(urac(y|ies))?s?|scores?|f1s?|aucs?|rmses?|maes?|mses?|dices?|ious?|results?)\b|_score"
 )
-_FIGURES = r"\d[.,]\d+\s*%?\s*(±|\+/-|\\pm)\s*\d"
+_FIGURES = r"\d[.,]\d+\s*%?\s*(±|\+/-|\\pm)\s*\d+(?:[.,]\d+)?"
 
 
 class StatisticalSignificance(Collector):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mlrules_mcp.evidence.answer import Evidence
 from mlrules_mcp.evidence.collector import CodeCollector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.landmarks import DEEP_TRAINING
+from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, TORCH
 from mlrules_mcp.evidence.programs import NETWORK, PLAIN
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
@@ -33,7 +33,7 @@ class AvoidItemCalls(CodeCollector):
     - https://docs.pytorch.org/tutorials/recipes/recipes/tuning_guide.html#avoid-unnecessary-cpu-gpu-synchronization
     """
 
-    needs = ("deep_learning",)
+    needs = ("pytorch",)
     nothing_there = "There is no training step here."
     examples = (
         Example({"train.py": NETWORK}, "met", ["train.py:8"]),
@@ -46,7 +46,8 @@ class AvoidItemCalls(CodeCollector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """The training steps."""
-        for fact in project.landmarks(DEEP_TRAINING):
-            yield of(fact, f"a training step that reads nothing: `{fact.text}`")
+        trained = {of(fact) for fact in project.landmarks(DEEP_TRAINING)}
+        for fact in (fact for fact in project.landmarks(TORCH) if of(fact) in trained):
+            yield of(fact, f"a training step: `{fact.text}`")
         for fact in project.landmarks(LIGHTNING_MODULE):
-            yield of(fact, f"the steps of `{fact.called}` read nothing")
+            yield of(fact, f"the steps of `{fact.called}`")

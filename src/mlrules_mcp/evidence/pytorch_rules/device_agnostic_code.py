@@ -40,7 +40,7 @@ class DeviceAgnosticCode(CodeCollector):
     """
 
     asks = Asked.of(calls=_ASKS_FOR_DEVICE, keywords="map_location accelerator device")
-    needs = ("deep_learning",)
+    needs = ("pytorch",)
     nothing_there = "Nothing here chooses a device, moves tensors or loads a checkpoint of PyTorch."
     examples = (
         Example(

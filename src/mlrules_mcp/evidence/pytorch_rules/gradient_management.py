@@ -34,7 +34,7 @@ class GradientManagement(CodeCollector):
     """
 
     asks = Asked.of(calls=".zero_grad torch.no_grad torch.inference_mode torch.set_grad_enabled")
-    needs = ("deep_learning",)
+    needs = ("pytorch",)
     nothing_there = "Gradients are neither cleared nor switched off in this code: there is no PyTorch training here."
     examples = (
         Example(

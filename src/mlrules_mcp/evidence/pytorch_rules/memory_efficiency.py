@@ -9,6 +9,7 @@ from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING
 from mlrules_mcp.evidence.programs import NETWORK, PLAIN
+from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ _CALLS = (
 _ARGUMENTS = (
     "precision accumulate_grad_batches gradient_accumulation_steps mixed_precision fp16 bf16 gradient_checkpointing"
 )
-_OFF = ("", "32", "32-true", "1", "no", "none", "null", "false", "0")
+# Half precisions, switches, numbers of batches, and names that are set elsewhere.
+_SAVES = pattern(r"(?i)^['\"]?(.*(16|half|mixed|fp8|nf4).*|true|yes|[2-9]|[1-9]\d+|[a-z_][\w.]*(\[.*\])?)['\"]?$")
+_OFF = pattern(r"(?i)^['\"]?(no|none|null|false|full|32.*|64.*|double|float32)['\"]?$")
 
 
 class MemoryEfficiency(Collector):
@@ -46,7 +49,7 @@ class MemoryEfficiency(Collector):
     """
 
     asks = Asked.of(calls=_CALLS, keywords=_ARGUMENTS)
-    needs = ("deep_learning",)
+    needs = ("pytorch",)
     would_count = "`torch.autocast`, `precision=`, gradient accumulation or activation checkpointing"
     looked_in = "the code, notebooks and configurations"
     shown_by_examples = True
@@ -72,10 +75,10 @@ class MemoryEfficiency(Collector):
         yield from (of(fact) for fact in project.calls(*_CALLS.split()))
         for name in _ARGUMENTS.split():
             for fact in project.keywords(name):
-                if (fact.keyword(name) or "").strip("\"'").lower() not in _OFF:
+                if _saves(fact.keyword(name) or "") and not fact.called.startswith(("numpy.", "pandas.")):
                     yield of(fact)
         for setting in project.set_to(rf"(^|\.)({'|'.join(_ARGUMENTS.split())})$"):
-            if setting.value.strip().lower() not in _OFF:
+            if _saves(setting.value):
                 yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
 
     def next_step(self, project: Facts) -> NextStep | None:
@@ -92,3 +95,7 @@ class MemoryEfficiency(Collector):
         if "class " in first.text or "trainer" in first.receiver.lower():
             content = 'trainer = Trainer(precision="bf16-mixed", accumulate_grad_batches=4)\n'
         return NextStep("Train in mixed precision", "small", first.path, content, first.line)
+
+
+def _saves(value: str) -> bool:
+    return bool(_SAVES.match(value.strip())) and not _OFF.match(value.strip())

@@ -7,7 +7,7 @@ from mlrules_mcp.evidence.answer import Evidence
 from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import CodeCollector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, NETWORK
+from mlrules_mcp.evidence.landmarks import TORCH
 from mlrules_mcp.evidence.programs import NETWORK as NETWORK_PROGRAM
 from mlrules_mcp.evidence.programs import PLAIN
 
@@ -38,7 +38,7 @@ class ProperTensorDtypes(CodeCollector):
     """
 
     asks = Asked.of(calls=f"{_CASTS} torch.set_default_dtype", keywords="dtype")
-    needs = ("deep_learning",)
+    needs = ("pytorch",)
     nothing_there = "No network of PyTorch is trained here, and no dtype of a tensor is asked for."
     examples = (
         Example({"train.py": NETWORK_PROGRAM + "model(x.float())\n"}, "met", ["train.py:10", "train.py:8"]),
@@ -56,5 +56,5 @@ class ProperTensorDtypes(CodeCollector):
         yield from (of(fact) for fact in asked)
         yield from (of(fact) for fact in project.calls(*_CASTS.split()) if not fact.arguments)
         yield from (of(fact) for fact in project.calls("torch.set_default_dtype"))
-        for fact in project.landmarks(DEEP_TRAINING, NETWORK)[:1]:
+        for fact in project.landmarks(TORCH)[:1]:
             yield of(fact, f"in PyTorch's default dtype, which nothing widens: `{fact.text}`")

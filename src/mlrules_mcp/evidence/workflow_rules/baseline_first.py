@@ -139,6 +139,9 @@ class BaselineFirst(Collector):
             yield Evidence(setting.path, setting.line, f"a baseline's configuration: `{setting.key}`")
         for section, match in project.told("", rf"^[^\n]*\bbaseline\b[^\n]*{_NUMBER}[^\n]*"):
             yield Evidence(section.path, section.line_of(match.start()), match[0].strip()[:120], section.cell)
+        for section, match in project.told(r"\bbaselines?\b", rf"^\s*\|.*{_NUMBER}.*\|"):
+            line = section.line_of(match.start() + len(match[0]) - len(match[0].lstrip()))
+            yield Evidence(section.path, line, f"results under “{section.heading}”", section.cell)
 
     def contradictions(self, project: Facts) -> Iterator[Evidence]:
         """A complex model scored beside nothing, where no file has a baseline."""

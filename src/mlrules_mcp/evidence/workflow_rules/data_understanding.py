@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 
 _LOOKS = ("describe", "info", "value_counts", "isna", "isnull", "nunique", "hist", "corr", "skew", "duplicated")
 _FRAMES = frozenset({"pandas", "polars", "pyspark", "dask", "cudf", "modin"})
+_PLOTS = (
+    "histplot distplot displot pairplot heatmap boxplot countplot violinplot scatterplot kdeplot jointplot catplot "
+    "swarmplot stripplot PairGrid FacetGrid"
+).split()
 _PROFILES = (
     "ydata_profiling.* pandas_profiling.* sweetviz.* great_expectations.* pandera.* missingno.* dtale.* autoviz.* "
-    "evidently.* deepchecks.* tensorflow_data_validation.* whylogs.* seaborn.* ge.* "
+    "evidently.* deepchecks.* tensorflow_data_validation.* whylogs.* ge.* "
+    f"{' '.join(f'seaborn.{plot}' for plot in _PLOTS)} "
     "statsmodels.tsa.stattools.adfuller statsmodels.graphics.tsaplots.plot_acf "
     "statsmodels.tsa.seasonal.seasonal_decompose"
 )
@@ -83,7 +88,8 @@ class DataUnderstanding(Collector):
         for call in module.calls(*_LOOKS):
             if not isinstance(call.func, ast.Attribute) or module.qualified_name(call.func):
                 continue
-            if first_fit is None or call.lineno < first_fit:
+            is_message = call.func.attr == "info" and bool(call.args)  # that of a logger
+            if not is_message and (first_fit is None or call.lineno < first_fit):
                 yield fact_at(module, role, call, self.rule)
 
     def not_applicable(self, project: Facts) -> str | None:
@@ -92,6 +98,8 @@ class DataUnderstanding(Collector):
             return reason
         if library := project.library:
             return f"This is a library: {library.message} The data is its users'."
+        if project.landmarks(TRAINING) and (reason := project.lacks("data")):
+            return reason
         if project.landmarks(DATA, DATASET, TRAINING) or project.notes(self.rule):
             return None
         return f"No data is read and nothing is trained here{project.extent}."

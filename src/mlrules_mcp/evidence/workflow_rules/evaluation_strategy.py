@@ -12,14 +12,20 @@ from mlrules_mcp.evidence.landmarks import ESTIMATOR, NETWORK, PRETRAINED, SERVI
 from mlrules_mcp.evidence.metrics import METRICS
 from mlrules_mcp.evidence.programs import LIBRARY, PLAIN, TABLE
 from mlrules_mcp.evidence.programs import NETWORK as NETWORK_PROGRAM
+from mlrules_mcp.patterns import pattern
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
 
-_FUNCTIONS = "evaluate validate validation_step validation_epoch compute_metrics eval_step test_epoch run_eval"
+_FUNCTIONS = "estimate_loss eval_loss evaluate validat compute_metrics eval_step test_epoch run_eval"
+_EVALUATES = pattern(
+    r"(?i)^_*((run_|do_)?validat(e|ion)(_?((one_?)?epoch|model|step|loop|batch|set|fold|network))?|\w*evaluate(?!d|_expr)\w*|"
+    r"(estimate|eval|val)_loss|compute_metrics|eval_step|test_epoch|run_eval\w*)$"
+)
 _ARGUMENTS = (
     "monitor validation_data validation_split eval_set eval_metric metric_for_best_model compute_metrics scoring"
 )
+_OF_VALIDATION = pattern(r"(^|[_/. -])(val|valid|validation)([_/. -]|$)")
 _DECIDED = (
     r"(success|evaluation|primary|target|required|acceptance)[ _-]*(metrics?|criteri\w+|strategy|plan|score)|"
     r"\b(r2|accuracy|auc|f1|recall|precision|rmse|mae)\b[^\n]{0,40}(at least|above|below|>=|≥|of 0\.\d)"
@@ -46,7 +52,7 @@ class EvaluationStrategy(Collector):
     - https://developers.google.com/machine-learning/guides/rules-of-ml
     """
 
-    asks = Asked.of(calls=METRICS, definitions=_FUNCTIONS, keywords=_ARGUMENTS)
+    asks = Asked.of(calls=METRICS, definitions=_FUNCTIONS, keywords=_ARGUMENTS, keys="val")
     would_count = (
         "a function that evaluates on held-out data, metrics, a `monitor`, or a required score in the documents"
     )
@@ -85,9 +91,13 @@ class EvaluationStrategy(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Evaluation in code, then in settings, then in documents."""
-        yield from (of(fact) for fact in project.definitions(*_FUNCTIONS.split()))
+        functions = project.definitions(*_FUNCTIONS.split())
+        yield from (of(fact) for fact in functions if _EVALUATES.search(fact.called))
         yield from (of(fact) for fact in project.keywords(*_ARGUMENTS.split()))
         yield from (of(fact) for fact in (*project.landmarks("trade:metric"), *project.calls(*METRICS.split())))
+        for fact in project.keys("val"):
+            if _OF_VALIDATION.search(fact.name):
+                yield of(fact, f"measured on the validation part: `{fact.text}`")
         for setting in project.set_to(r"(^|\.)(monitor|metrics?|primary_metric|optimized_metric|eval_metric)(\.|$)"):
             yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
         for section, match in project.told("", _DECIDED):
