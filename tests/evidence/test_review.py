@@ -168,7 +168,7 @@ def test_environments_caches_and_hidden_folders_are_not_read(tmp_path: Path) -> 
     assert (result.counts.files, result.kinds) == (1, ())
 
 
-def test_tests_and_vendored_code_are_not_the_project_and_examples_only_where_there_is_nothing_else(
+def test_tests_and_vendored_code_are_no_part_of_it_and_examples_only_by_themselves(
     tmp_path: Path,
 ) -> None:
     beside = {"tests/test_train.py": TRAINS, "third_party/x/train.py": TRAINS, "examples/train.py": TRAINS}
@@ -210,9 +210,7 @@ def test_the_kinds_of_a_project_are_shown_with_their_reasons(tmp_path: Path) -> 
             True,
         ),
         (
-            {
-                "pyproject.toml": '[project]\nname = "mine"\nclassifiers = ["Topic :: Software Development :: Libraries"]\n'
-            },
+            {"pyproject.toml": f'[project]\nname = "mine"\nclassifiers = ["{LIBRARIES}"]\n'},
             True,
         ),
         ({"pyproject.toml": '[project]\nname = "my-layers"\n', "README.md": "pip install torch\n"}, False),

@@ -68,6 +68,7 @@ _TRAINERS = (
 _ESTIMATORS = ("statsmodels.", "prophet.", "pmdarima.", "lifelines.", "autogluon.", "pycaret.", "flaml.", "tpot.")
 _TRAIN_FUNCTIONS = frozenset({"xgboost.train", "lightgbm.train", "catboost.train", "xgboost.cv", "lightgbm.cv"})
 _FITS = ("fit", "train", "fit_generator", "learn", "fit_one_cycle", "fine_tune", "partial_fit", "fit_resample")
+_GRAPHS = frozenset({"tensorflow", "optax", "flax", "tflearn", "tf_slim"})
 _NETWORK_BASES = (
     MODULE,
     "tensorflow.keras.Model",
@@ -153,7 +154,11 @@ def _training(module: Module, role: Role) -> Iterator[Fact]:
         if module.optimizer_steps and module.step_region(call) is not None:
             yield fact_at(module, role, call, DEEP_TRAINING)
             yield fact_at(module, role, call, TRAINING)
-    for call in module.calls(*_FITS, "xgb_train"):
+    if not module.imported_packages.isdisjoint(_GRAPHS):
+        for call in module.calls("minimize", "apply_gradients", "apply_updates"):
+            yield fact_at(module, role, call, DEEP_TRAINING)
+            yield fact_at(module, role, call, TRAINING)
+    for call in module.calls(*_FITS):
         name = module.qualified_name(call.func) or ""
         if name in _TRAIN_FUNCTIONS:
             yield fact_at(module, role, call, TRAINING)

@@ -19,7 +19,6 @@ METRICS = (
 # Parts of names of functions that compute a metric, each with what it is.
 NAMES = {
     "accuracy": "accuracy",
-    "top_k": "accuracy",
     "f1": "F score",
     "fbeta": "F score",
     "fscore": "F score",
@@ -72,7 +71,11 @@ _SEVERAL = {
 }
 _NO_METRIC = frozenset({"MeanMetric", "MaxMetric", "MinMetric", "SumMetric", "CatMetric", "Metric", "auc", "Mean"})
 _WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_NOT_METRIC = re.compile(r"loss|test|plot|load|save|train|print|log_|main|reset|update|hits_?file", re.I)
+_NAMED = re.compile(
+    r"_*((compute|calculate|calc|get|eval|mean|macro|micro|weighted|binary|multi_?class|multi_?label|masked|batch|pixel|"
+    r"top_?k|balanced|custom|avg|average)_)*(" + "|".join(sorted(NAMES, key=len, reverse=True)) + r")"
+    r"(_?(score|coeff?|coefficient|metric|value|per_class|at_k|top_?k|np|fn|func|torch|macro|micro|batch))*$"
+)
 
 
 def computed(project: Facts) -> dict[str, Fact]:
@@ -82,7 +85,7 @@ def computed(project: Facts) -> dict[str, Fact]:
         for name in _of_call(fact):
             found.setdefault(name, fact)
     for fact in project.definitions(*NAMES):
-        if not _NOT_METRIC.search(fact.called) and (meant := _meant(fact.called)):
+        if (named := _NAMED.match(_snake(fact.called))) and (meant := _meant(named[0])):
             found.setdefault(meant, fact)
     return found
 

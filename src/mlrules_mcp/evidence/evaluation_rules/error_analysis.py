@@ -31,12 +31,14 @@ _TOOLS = (
     "mlxtend.plotting.plot_confusion_matrix"
 )
 _FUNCTIONS = (
-    "misclassif confusion_matrix error_analysis analyze_errors analyse_errors failure_case worst_ hardest_ residual "
-    "false_positives false_negatives per_class slice_metrics get_slice plot_errors actual_vs_pred predicted_vs_actual"
+    "misclassif confusion_matrix error_analysis analyze_errors analyse_errors failure_case worst_ hardest_ "
+    "false_positives false_negatives per_class slice_metrics get_slice plot_errors plot_residual actual_vs_pred "
+    "predicted_vs_actual"
 )
 _RESIDUAL = pattern(
-    r"(?i)^(residuals?|resids?|pred(iction)?_errors?|misclassified|wrong(_\w+)?|false_(pos|neg)\w*|mistakes)$"
+    r"(?i)^(residuals?|resids?|(pred|prediction)_errors?|misclassified|wrong(_\w+)?|false_(pos|neg)\w*|mistakes)$"
 )
+_PREDICTED = pattern(r"(?i)pred|y_?hat|fitted|target|\btrue|actual|label|\by(_\w+)?\b")
 _TOLD = r"error analysis|residuals?|confusion|failure (cases|modes|analysis)|misclassif|where (it|the model) fails"
 
 
@@ -83,7 +85,7 @@ class ErrorAnalysis(Collector):
         """Residuals and wrong predictions that are kept under such a name."""
         for assignment in module.nodes(ast.Assign):
             target, value = assignment.targets[0], assignment.value
-            if isinstance(value, ast.BinOp | ast.Subscript | ast.Compare) and _is_error(target):
+            if _is_error(target) and _compares_predictions(value):
                 yield fact_at(module, role, assignment, self.rule)
 
     def not_applicable(self, project: Facts) -> str | None:
@@ -111,3 +113,11 @@ def _is_error(target: ast.expr) -> bool:
     if isinstance(target, ast.Subscript) and isinstance(target.slice, ast.Constant):
         return isinstance(target.slice.value, str) and bool(_RESIDUAL.match(target.slice.value))
     return isinstance(target, ast.Name) and bool(_RESIDUAL.match(target.id))
+
+
+def _compares_predictions(value: ast.expr) -> bool:
+    """Whether an expression holds predictions, or targets, against each other, or picks the rows where they differ."""
+    match value:
+        case ast.BinOp(op=ast.Sub()) | ast.Compare() | ast.Subscript():
+            return bool(_PREDICTED.search(ast.unparse(value)))
+    return False

@@ -25,7 +25,7 @@ _EVALUATES = pattern(
 _ARGUMENTS = (
     "monitor validation_data validation_split eval_set eval_metric metric_for_best_model compute_metrics scoring"
 )
-_OF_VALIDATION = pattern(r"(^|[_/. -])(val|valid|validation)([_/. -]|$)")
+_OF_VALIDATION = pattern(r"^(val|valid|validation)([_/. -]|$)")
 _DECIDED = (
     r"(success|evaluation|primary|target|required|acceptance)[ _-]*(metrics?|criteri\w+|strategy|plan|score)|"
     r"\b(r2|accuracy|auc|f1|recall|precision|rmse|mae)\b[^\n]{0,40}(at least|above|below|>=|≥|of 0\.\d)"
