@@ -95,13 +95,15 @@ def _serve_http(
 
     from mlrules_mcp.server.app import build_server
     from mlrules_mcp.server.http.app import build_app
+    from mlrules_mcp.server.http.pool import WorkerPool
     from mlrules_mcp.server.http.serving import serve as serve_app
     from mlrules_mcp.server.http.state import ServiceState
+    from mlrules_mcp.server.http.worker import WorkerSpec
 
     server = build_server(catalogue, roots)
     if not enable_training:
         server.remove_tool("check_training")
-    state = ServiceState(catalogue)
+    state = ServiceState(catalogue, WorkerPool(WorkerSpec(catalogue.rules, roots)))
     local = ("127.0.0.1", "localhost", "[::1]")
     security = TransportSecuritySettings(
         allowed_hosts=[*(f"{name}:*" for name in local), *local, *allowed_hosts],

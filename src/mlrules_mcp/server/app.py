@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from mcp.server import MCPServer
+from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import Resource
+from mcp_types import CallToolResult, InputRequiredResult, Resource
 
 from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
@@ -30,8 +31,15 @@ Practices for machine-learning code (PyTorch, Lightning, scikit-learn), checked 
 A finding that is wrong here is suppressed on its line: # mlrules: ignore[check-name]"""
 
 
+ElsewhereCall: TypeAlias = Callable[[str, dict[str, Any], "Context[Any, Any] | None"], Awaitable[CallToolResult]]
+
+
 class RulesServer(MCPServer[Any]):
-    """The SDK's server with what it has no place for: resources that come and go."""
+    """The SDK's server with what it has no place for: resources that come and go, tools that run elsewhere.
+
+    Attributes:
+        elsewhere: runs the tools of a name by other means than in this process.
+    """
 
     def __init__(self, context: ServerContext, **options: Any) -> None:
         self.skills = SkillsExtension(context)
@@ -40,6 +48,15 @@ class RulesServer(MCPServer[Any]):
         )
         self.skills.offer(self)
         self.rules = context
+        self.elsewhere: Mapping[str, ElsewhereCall] = {}
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Any, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """Call a tool, here or elsewhere."""
+        if name in self.elsewhere:
+            return await self.elsewhere[name](name, arguments, context)
+        return await super().call_tool(name, arguments, context)
 
     async def list_resources(self) -> list[Resource]:
         """All resources: those that are always there, the skills, then the reports, latest first."""

@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from mcp.server import MCPServer
-from mcp.server.streamable_http_manager import StreamableHTTPASGIApp
+from mcp.server.streamable_http_manager import StreamableHTTPASGIApp, StreamableHTTPSessionManager
 from mcp.server.transport_security import TransportSecuritySettings
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from mlrules_mcp.server.app import RulesServer
+from mlrules_mcp.server.http.guard import GuardMiddleware
+from mlrules_mcp.server.http.limits import LimitMiddleware, Limits, streams
 from mlrules_mcp.server.http.page import page_routes
 from mlrules_mcp.server.http.state import ServiceState
+from mlrules_mcp.server.http.tools import place_tools
 
 ENDPOINT = "/mcp"
 
 
-def build_app(server: MCPServer, state: ServiceState, security: TransportSecuritySettings) -> Starlette:
+class _SessionManager(StreamableHTTPSessionManager):
+    """The SDK's endpoint without sessions, which answers each request in the form that suits it."""
+
+    @property
+    def json_response(self) -> bool:
+        """Whether the answer to the request at hand is one document rather than a stream of events."""
+        return not streams.get()
+
+    @json_response.setter
+    def json_response(self, value: bool) -> None:
+        """What the SDK's constructor sets for all requests is decided for each."""
+
+
+def build_app(
+    server: RulesServer,
+    state: ServiceState,
+    security: TransportSecuritySettings,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Starlette:
     """The application for a server; any replica can answer any request, in both eras of the protocol.
 
     Args:
-        state: whether the service is ready, which the probes report.
+        state: whether the service is ready, which the probes report; its workers are started and ended here.
         security: the Host and Origin headers that are taken.
+        limits: how much is taken at once.
     """
-    server.streamable_http_app(stateless_http=True, transport_security=security)
+    server.streamable_http_app()  # the SDK gives out what lies below a server only with an application
+    protocol = _SessionManager(server.session_manager.app, stateless=True, max_request_body_size=limits.body)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with server.session_manager.run():
+        async with AsyncExitStack() as stack:
+            if state.pool is not None:
+                await stack.enter_async_context(state.pool.running())
+                await place_tools(server, state.pool)
+            await stack.enter_async_context(protocol.run())
             state.started = True
             yield
 
@@ -42,9 +70,14 @@ def build_app(server: MCPServer, state: ServiceState, security: TransportSecurit
 
     routes = [
         # Without sessions there is nothing to listen to by GET, nor to end by DELETE: the SDK would leave a GET open.
-        Route(ENDPOINT, StreamableHTTPASGIApp(server.session_manager), methods=["POST"]),
+        Route(
+            ENDPOINT,
+            StreamableHTTPASGIApp(protocol),
+            methods=["POST"],
+            middleware=[Middleware(LimitMiddleware, state=state, limits=limits)],
+        ),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         *page_routes(state.catalogue),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(GuardMiddleware, security=security)])

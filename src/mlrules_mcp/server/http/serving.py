@@ -33,6 +33,7 @@ class _DrainingServer(uvicorn.Server):
         loop.call_soon_threadsafe(loop.call_later, self._drain_delay, self._end)
 
     def _end(self) -> None:
+        self._state.end_streams()
         self.should_exit = True
 
 
