@@ -65,6 +65,28 @@ def test_json_has_every_key_of_the_contract(folder: Path) -> None:
     }
 
 
+def test_sarif_reads_columns_and_fixes_from_files_and_from_standard_input(folder: Path) -> None:
+    (folder / "train.py").write_text(BAD)
+    for arguments in (["train.py"], ["-", "--stdin-filename", "train.py"], [str(folder / "train.py")]):
+        result = invoke("check", *arguments, "--format", "sarif", stdin=BAD.encode())
+        assert result.exit_code == 1
+        (found,) = json.loads(result.stdout)["runs"][0]["results"]
+        place = found["locations"][0]["physicalLocation"]
+        assert place["artifactLocation"] == {"uri": "train.py", "uriBaseId": "%SRCROOT%"}
+        assert place["region"] == {"startLine": 3, "startColumn": 6, "endLine": 3, "endColumn": 19}
+        (change,) = found["fixes"][0]["artifactChanges"]
+        assert change["replacements"][0]["insertedContent"] == {"text": "with torch.no_grad():\n"}
+
+
+def test_github_gets_commands_and_the_exit_code_stays(folder: Path) -> None:
+    (folder / "train.py").write_text(BAD)
+    result = invoke("check", "--format", "github")
+    assert result.exit_code == 1
+    assert result.stdout.startswith(
+        "::error file=train.py,line=3,endLine=3,col=6,endColumn=19,title=no-grad-not-called::"
+    )
+
+
 def test_columns_count_characters_not_bytes(folder: Path) -> None:
     (folder / "train.py").write_text('import torch\nname = "größe"; state = torch.load(name)\n', encoding="utf-8")
     (finding,) = json.loads(invoke("check", "--format", "json").stdout)["findings"]

@@ -6,7 +6,7 @@ import ast
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,19 @@ def fix(
     return FixedSource(source, tuple(applied), analysis)
 
 
+def fixed_alone(source: SourceFile, findings: Iterable[Finding]) -> Iterator[tuple[Finding, SourceFile]]:
+    """Those of a source's findings whose fix can be written, each with the source that has that fix alone."""
+    try:
+        rewriter = Rewriter(source)
+    except Unwritable:
+        return
+    for finding in findings:
+        if finding.fix and rewriter.finds(finding.fix.edits):
+            fixed = _attempt(source, rewriter, [finding])
+            if fixed is not None:
+                yield finding, fixed
+
+
 def _written(source: SourceFile, findings: list[Finding]) -> tuple[SourceFile, list[Finding]] | None:
     """The source with as many fixes in it as go together, and their findings; None where none can be written."""
     try:
@@ -84,25 +97,27 @@ def _written(source: SourceFile, findings: list[Finding]) -> tuple[SourceFile, l
     except Unwritable:
         return None
 
-    def attempt(chosen: list[Finding]) -> SourceFile | None:
-        edits = [edit for finding in chosen if finding.fix for edit in finding.fix.edits]
-        try:
-            text = source.text_of(rewriter.rewritten(edits))
-            fixed = SourceFile.from_text(text, source.path, source.encoding, source.bom, source.project)
-        except (Unwritable, UnreadableSource):
-            return None
-        return fixed if fixed.text != source.text and _parses(fixed.code) else None
-
     def good_ones(chosen: list[Finding]) -> list[Finding]:
-        if attempt(chosen) is not None:
+        if _attempt(source, rewriter, chosen) is not None:
             return chosen
         half = len(chosen) // 2
         return good_ones(chosen[:half]) + good_ones(chosen[half:]) if half else []
 
     found = [finding for finding in findings if finding.fix and rewriter.finds(finding.fix.edits)]
     chosen = good_ones(_not_overlapping(found))
-    fixed = attempt(chosen) if chosen else None
+    fixed = _attempt(source, rewriter, chosen) if chosen else None
     return (fixed, chosen) if fixed else None
+
+
+def _attempt(source: SourceFile, rewriter: Rewriter, chosen: list[Finding]) -> SourceFile | None:
+    """The source with some fixes in it; None where they can't be written, or what comes out is not Python."""
+    edits = [edit for finding in chosen if finding.fix for edit in finding.fix.edits]
+    try:
+        text = source.text_of(rewriter.rewritten(edits))
+        fixed = SourceFile.from_text(text, source.path, source.encoding, source.bom, source.project)
+    except (Unwritable, UnreadableSource):
+        return None
+    return fixed if fixed.text != source.text and _parses(fixed.code) else None
 
 
 def _checks_without_effect(chosen: list[Finding], before: Analysis, after: Analysis) -> set[str]:

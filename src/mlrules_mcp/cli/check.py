@@ -26,7 +26,7 @@ _MANY_FILES = 100
     metavar="FILE",
     help="The name of what comes on standard input (-): findings name it, and .ipynb or .md is read as such.",
 )
-@format_option("text", "json")
+@format_option("text", "json", "sarif", "github")
 @click.option("--fix", "mode", flag_value="fix", help="Write safe fixes into the files; with -, print the fixed code.")
 @click.option("--diff", "mode", flag_value="diff", help="Show what --fix would change, and change nothing.")
 @click.option("--suggested", is_flag=True, help="With --fix or --diff: apply the suggested fixes too.")
@@ -52,6 +52,8 @@ def check(
     Python scripts and notebooks (Jupyter, marimo, Databricks, cells after `# %%`) are read, in folders too. The Python
     blocks of Markdown documents are read where the document is named: `check README.md`, `check docs/*.md`.
 
+    --format sarif is for code scanning, github for a workflow, which shows findings beside the lines of a pull request.
+
     Exit code: 0 clean (advice alone is clean), 1 findings, 2 bad usage or unreadable input.
     """
     from mlrules_mcp.analysis.engine import Analysis, analyze_files
@@ -61,10 +63,12 @@ def check(
     project = Project(Path.cwd())
     kinds: list[Applicability] = ["safe", "suggested"] if suggested else ["safe"]
     whole = not select and not ignore
+    data = None
     if "-" in paths:
         if len(paths) > 1:
             raise click.UsageError("'-' stands alone: code comes either from standard input or from files.")
-        analysis = _check_stdin(stdin_filename or "<stdin>", catalogue, project, mode, kinds, whole)
+        data = sys.stdin.buffer.read()
+        analysis = _check_stdin(data, stdin_filename or "<stdin>", catalogue, project, mode, kinds, whole)
         if mode:  # the code is the output
             sys.exit(analysis.exit_code)
     else:
@@ -77,17 +81,25 @@ def check(
                 analysis += _fix_file(file, catalogue, project, mode, kinds)
         else:
             analysis = analyze_files(_with_progress(files), catalogue, project, report_unused=whole)
-    _print_analysis(analysis, output, everything)
+    if output == "sarif":
+        _print_sarif(analysis, catalogue, project, data)
+    else:
+        _print_analysis(analysis, output, everything)
     sys.exit(analysis.exit_code)
 
 
 def _check_stdin(
-    name: str, catalogue: Catalogue, project: Project, mode: str | None, kinds: list[Applicability], whole: bool
+    data: bytes,
+    name: str,
+    catalogue: Catalogue,
+    project: Project,
+    mode: str | None,
+    kinds: list[Applicability],
+    whole: bool,
 ) -> Any:
     from mlrules_mcp.analysis.engine import read_and_analyze
     from mlrules_mcp.source import SourceFile, UnreadableSource
 
-    data = sys.stdin.buffer.read()
     if not mode:
         return read_and_analyze(lambda: SourceFile.from_bytes(data, name, project), catalogue, report_unused=whole)
     from mlrules_mcp.analysis.fixes import fix
@@ -141,10 +153,31 @@ def _print_analysis(analysis: Any, output: str, everything: bool) -> None:
         from mlrules_mcp.report.data import analysis_data
 
         click.echo(to_json(analysis_data(analysis)))
+    elif output == "github":
+        from mlrules_mcp.report.github import github_text
+
+        click.echo(github_text(analysis))
     else:
         from mlrules_mcp.report.findings_text import analysis_text, review_text
 
         click.echo((analysis_text if everything else review_text)(analysis, click.style))
+
+
+def _print_sarif(analysis: Any, catalogue: Catalogue, project: Project, data: bytes | None) -> None:
+    """As SARIF, with columns and fixes from the files as they are, or from what came on standard input."""
+    from mlrules_mcp.analysis.fixes import fixed_alone
+    from mlrules_mcp.report.sarif import sarif
+    from mlrules_mcp.source import SourceFile, UnreadableSource
+
+    def source_of(name: str) -> SourceFile | None:
+        try:
+            if data is not None:
+                return SourceFile.from_bytes(data, name, project)
+            return SourceFile.from_path(Path(name), name, project)
+        except UnreadableSource:
+            return None
+
+    click.echo(to_json(sarif(analysis, catalogue, source_of, fixed_alone)))
 
 
 def _with_progress(files: list[Path | Diagnostic]) -> Iterator[Path | Diagnostic]:
