@@ -78,6 +78,14 @@ def test_sarif_reads_columns_and_fixes_from_files_and_from_standard_input(folder
         assert change["replacements"][0]["insertedContent"] == {"text": "with torch.no_grad():\n"}
 
 
+def test_a_page_of_findings_shows_the_code_and_the_exit_code_stays(folder: Path) -> None:
+    (folder / "train.py").write_text(BAD)
+    for arguments in (["."], ["-"]):
+        result = invoke("check", *arguments, "--format", "html", stdin=BAD.encode())
+        assert result.exit_code == 1
+        assert "with <mark>torch.no_grad</mark>:" in result.stdout
+
+
 def test_github_gets_commands_and_the_exit_code_stays(folder: Path) -> None:
     (folder / "train.py").write_text(BAD)
     result = invoke("check", "--format", "github")

@@ -11,29 +11,30 @@ async function walkFilters(page, expect) {
   const all = await page.locator("article").count();
   const shown = () => page.locator("article:visible").count();
   const hash = () => page.evaluate(() => location.hash);
-  const box = page.locator("#filters [name=status]").first();
+  const box = page.locator("#filters [type=checkbox]").first();
+  const home = await page.locator("#filters").getAttribute("data-home");
   const of = Number(await page.locator("#filters .chip .soft").first().textContent());
   await box.focus();
   await page.keyboard.press("Space");
-  const status = await box.inputValue();
-  expect((await shown()) === of, `Space on a status shows its ${of} rules`);
-  expect((await hash()) === `#status=${status}`, "the status is in the address");
+  const state = `#${await box.getAttribute("name")}=${await box.inputValue()}`;
+  expect((await shown()) === of, `Space on the first status shows what has it, ${of}`);
+  expect((await hash()) === state, "the status is in the address");
   await page.keyboard.press("Space");
-  await page.locator("#filters [name=block]").focus();
+  const select = page.locator("#filters select").first();
+  await select.focus();
   await page.keyboard.press("ArrowDown");
-  const block = await page.locator("#filters [name=block]").inputValue();
-  const inBlock = await shown();
-  expect(block && inBlock > 0 && inBlock < all, "an arrow key chooses a block");
+  const some = await shown();
+  expect((await select.inputValue()) && some > 0 && some < all, "an arrow key chooses a block or a check");
   await page.locator("#filters [name=q]").focus();
   await page.keyboard.type("no such words anywhere");
   expect((await shown()) === 0 && (await page.locator("#nothing").isVisible()), "a search for nothing says so");
-  expect((await page.locator("#shown").textContent()) === `0 of ${all} rules`, "the number shown is told");
+  expect((await page.locator("#shown").textContent()).startsWith(`0 of ${all} `), "the number shown is told");
   await page.reload();
   expect((await shown()) === 0, "the address brings the filters back");
   await page.locator("#filters button").focus();
   await page.keyboard.press("Enter");
   await page.waitForFunction((number) => document.querySelectorAll("article:not([hidden])").length === number, all);
-  expect((await hash()) === "#rules", "Enter on Clear clears the address");
+  expect((await hash()) === `#${home}`, "Enter on Clear clears the address");
   await page.locator("#filters [name=q]").focus();
   await page.keyboard.type("no such words anywhere");
   const step = page.locator(".steps a").first();
@@ -71,6 +72,12 @@ export const pages = [
     walk: walkFilters,
   },
   { name: "review-compared", command: ["python", "-m", "tests.report.reviews"], walk: walkFilters },
+  {
+    name: "findings",
+    command: [...mlrules, "check", "examples", "--format", "html"],
+    codes: [0, 1],
+    walk: walkFilters,
+  },
   {
     name: "service",
     serve: [...mlrules, "serve", "--transport", "http"],

@@ -26,7 +26,7 @@ _MANY_FILES = 100
     metavar="FILE",
     help="The name of what comes on standard input (-): findings name it, and .ipynb or .md is read as such.",
 )
-@format_option("text", "json", "sarif", "github")
+@format_option("text", "json", "sarif", "github", "html")
 @click.option("--fix", "mode", flag_value="fix", help="Write safe fixes into the files; with -, print the fixed code.")
 @click.option("--diff", "mode", flag_value="diff", help="Show what --fix would change, and change nothing.")
 @click.option("--suggested", is_flag=True, help="With --fix or --diff: apply the suggested fixes too.")
@@ -52,7 +52,8 @@ def check(
     Python scripts and notebooks (Jupyter, marimo, Databricks, cells after `# %%`) are read, in folders too. The Python
     blocks of Markdown documents are read where the document is named: `check README.md`, `check docs/*.md`.
 
-    --format sarif is for code scanning, github for a workflow, which shows findings beside the lines of a pull request.
+    --format sarif is for code scanning, github for a workflow, which shows findings beside the lines of a pull request,
+    html a page that works offline: check --format html > findings.html
 
     Exit code: 0 clean (advice alone is clean), 1 findings, 2 bad usage or unreadable input.
     """
@@ -81,8 +82,8 @@ def check(
                 analysis += _fix_file(file, catalogue, project, mode, kinds)
         else:
             analysis = analyze_files(_with_progress(files), catalogue, project, report_unused=whole)
-    if output == "sarif":
-        _print_sarif(analysis, catalogue, project, data)
+    if output in ("sarif", "html"):
+        click.echo(_with_sources(analysis, output, catalogue, project, data))
     else:
         _print_analysis(analysis, output, everything)
     sys.exit(analysis.exit_code)
@@ -163,10 +164,8 @@ def _print_analysis(analysis: Any, output: str, everything: bool) -> None:
         click.echo((analysis_text if everything else review_text)(analysis, click.style))
 
 
-def _print_sarif(analysis: Any, catalogue: Catalogue, project: Project, data: bytes | None) -> None:
-    """As SARIF, with columns and fixes from the files as they are, or from what came on standard input."""
-    from mlrules_mcp.analysis.fixes import fixed_alone
-    from mlrules_mcp.report.sarif import sarif
+def _with_sources(analysis: Any, output: str, catalogue: Catalogue, project: Project, data: bytes | None) -> str:
+    """SARIF or a page: with columns, fixes and code from the files as they are, or from what came on standard input."""
     from mlrules_mcp.source import SourceFile, UnreadableSource
 
     def source_of(name: str) -> SourceFile | None:
@@ -177,7 +176,14 @@ def _print_sarif(analysis: Any, catalogue: Catalogue, project: Project, data: by
         except UnreadableSource:
             return None
 
-    click.echo(to_json(sarif(analysis, catalogue, source_of, fixed_alone)))
+    if output == "html":
+        from mlrules_mcp.report.findings_html import findings_html
+
+        return findings_html(analysis, source_of)
+    from mlrules_mcp.analysis.fixes import fixed_alone
+    from mlrules_mcp.report.sarif import sarif
+
+    return to_json(sarif(analysis, catalogue, source_of, fixed_alone))
 
 
 def _with_progress(files: list[Path | Diagnostic]) -> Iterator[Path | Diagnostic]:

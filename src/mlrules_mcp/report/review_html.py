@@ -25,7 +25,7 @@ def review_html(review: Review, comparison: Comparison | None = None) -> str:
     counts = Counter(answer.status for answer in review.answers)
     return page(
         "review.html",
-        scripts=("review.js",),
+        scripts=("filters.js",),
         review=review,
         comparison=comparison,
         changes={change.rule: change for change in comparison.changes} if comparison else {},
