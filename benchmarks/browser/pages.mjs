@@ -3,6 +3,7 @@
 //   command  prints the page; `python` is the project's interpreter
 //   serve    or starts a server, told its --port, whose page at / it is; its requests stay with that server
 //   codes    exit codes with which the command has still made a page; 0 alone unless said otherwise
+//   app      whether it is a host with an app in a frame, which is what is looked at then
 //   walk     an async function (page, expect) that uses the page with the keyboard alone, or nothing
 
 const mlrules = ["python", "-m", "mlrules_mcp"];
@@ -117,6 +118,49 @@ export const pages = [
       await page.locator("#search").fill("leakage");
       expect((await page.locator(".rule:visible").count()) < 10, "the search leaves the rules that it finds");
       await page.locator("#search").fill("");
+    },
+  },
+  {
+    name: "app-findings",
+    command: ["python", "benchmarks/browser/app_host.py", "findings"],
+    app: true,
+    async walk(page, expect) {
+      const app = page.frameLocator("iframe");
+      await app.getByRole("button", { name: "Why: softmax-into-cross-entropy" }).first().focus();
+      await page.keyboard.press("Enter");
+      await app.getByText("A softmax of a softmax is nearly flat").waitFor();
+      await page.keyboard.press("Enter");
+      expect(!(await app.getByText("A softmax of a softmax is nearly flat").isVisible()), "Enter hides the explanation again");
+      const safe = app.locator(".added");
+      await app.getByRole("button", { name: "Show fixes" }).focus();
+      await page.keyboard.press("Enter");
+      await safe.first().waitFor();
+      const before = await safe.count();
+      await app.getByRole("checkbox").focus();
+      await page.keyboard.press("Space");
+      await app.getByRole("button", { name: "Show fixes" }).focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => globalThis.calls.length === 3);
+      await app.getByText("0 findings left", { exact: false }).or(app.getByText("fixed;", { exact: false })).waitFor();
+      expect((await safe.count()) > before, "suggested fixes change more lines");
+      await app.getByRole("button", { name: "Ask the assistant to apply them" }).focus();
+      await page.keyboard.press("Enter");
+      await app.getByText("The assistant has been told.").waitFor();
+      const told = await page.evaluate(() => globalThis.messages.at(-1).content.text);
+      expect(told.startsWith("Apply these fixes to examples/train_reviews.py") && told.includes("```diff"), "the diff is told");
+    },
+  },
+  {
+    name: "app-training",
+    command: ["python", "benchmarks/browser/app_host.py", "training"],
+    app: true,
+    async walk(page, expect) {
+      const app = page.frameLocator("iframe");
+      await app.getByRole("button", { name: "Train again" }).focus();
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => globalThis.calls.at(-1)?.name === "check_training");
+      expect((await app.getByRole("img").count()) === 2, "two charts are there");
+      expect((await app.locator("svg text").count()) === 10, "the axes of both are labelled");
     },
   },
 ];

@@ -77,9 +77,19 @@ async function open(browser, url, options, problem) {
   return page;
 }
 
-async function accessibility(page, problem) {
-  await page.evaluate(axe); // as a debugger does: the page's own policy stays in force
-  const { violations, incomplete, passes } = await page.evaluate(() => globalThis.axe.run(document));
+async function appIn(page) {
+  const frame = await (await page.waitForSelector("iframe")).contentFrame();
+  await frame.waitForSelector("main > *");
+  // A frame is painted as far as it is in view: make all of it so, once its host has given it its height.
+  const tall = await frame.waitForFunction(() => innerHeight >= document.documentElement.getBoundingClientRect().height && innerHeight);
+  await page.setViewportSize({ width: page.viewportSize().width, height: await tall.jsonValue() });
+  await frame.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  return frame;
+}
+
+async function accessibility(view, problem) {
+  await view.evaluate(axe); // as a debugger does: the page's own policy stays in force
+  const { violations, incomplete, passes } = await view.evaluate(() => globalThis.axe.run(document));
   for (const violation of violations) {
     const where = violation.nodes.slice(0, 3).map((node) => node.target.join(" "));
     problem(`axe ${violation.id} (${violation.impact}): ${violation.help}; ${where.join(" | ")}`);
@@ -87,11 +97,11 @@ async function accessibility(page, problem) {
   return { passed: passes.length, undecided: incomplete.map((each) => each.id) };
 }
 
-async function tabThrough(page, problem) {
+async function tabThrough(page, view, problem) {
   let stops = 0;
   for (; stops < 500; stops++) {
     await page.keyboard.press("Tab");
-    const focused = await page.evaluate(() => {
+    const focused = await view.evaluate(() => {
       const element = document.activeElement;
       if (!element || element === document.body) return null;
       const box = element.getBoundingClientRect();
@@ -118,16 +128,17 @@ for (const entry of pages.filter(({ name }) => !names.length || names.includes(n
       const title = `${entry.name}-${colorScheme}-${size}`;
       const problem = (text) => problems.push(`${title}: ${text}`);
       const page = await open(browser, url, { colorScheme, viewport, reducedMotion: "reduce" }, problem);
-      const sideways = await page.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
+      const view = entry.app ? await appIn(page) : page;
+      const sideways = await view.evaluate(() => document.scrollingElement.scrollWidth - innerWidth);
       if (sideways > 0) problem(`scrolls sideways by ${sideways} px`);
       await page.screenshot({ path: path.join(folder, `${title}.png`), fullPage: true });
-      const { passed, undecided } = await accessibility(page, problem);
-      const stops = await tabThrough(page, problem);
+      const { passed, undecided } = await accessibility(view, problem);
+      const stops = await tabThrough(page, view, problem);
       await entry.walk?.(page, (met, text) => met || problem(`not so: ${text}`));
-      await page.evaluate(() => {
+      await view.evaluate(() => {
         for (const each of document.querySelectorAll("details")) each.open = true;
       });
-      await accessibility(page, problem);
+      await accessibility(view, problem);
       table.push({ page: title, "axe passed": passed, undecided: undecided.join(" ") || "none", "tab stops": stops });
       if (size === "wide" && colorScheme === "light") {
         await page.pdf({ path: path.join(folder, `${entry.name}.pdf`), format: "A4", margin: { top: "12mm", bottom: "12mm", left: "12mm", right: "12mm" } });

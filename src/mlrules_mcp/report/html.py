@@ -36,8 +36,8 @@ def page(template: str, *, scripts: tuple[str, ...] = (), **values: Any) -> str:
     policy = "; ".join(
         (
             "default-src 'none'",
-            f"style-src {_hash(style)}",
-            f"script-src {' '.join(map(_hash, code))}",
+            f"style-src {source_hash(style)}",
+            f"script-src {' '.join(map(source_hash, code))}",
             "base-uri 'none'",
             "form-action 'none'",
         )
@@ -97,5 +97,6 @@ def _shipped(name: str) -> str:
     return files("mlrules_mcp.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
-def _hash(text: str) -> str:
+def source_hash(text: str) -> str:
+    """How a Content-Security-Policy names an inline style or script."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -17,6 +17,7 @@ from mcp_types import CallToolResult, InputRequiredResult, Resource
 from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.server import resources, tools
+from mlrules_mcp.server.apps import apps, with_app
 from mlrules_mcp.server.reports import ReportStore
 from mlrules_mcp.server.skills import SkillsExtension
 from mlrules_mcp.server.toolkit import ServerContext
@@ -44,7 +45,7 @@ class RulesServer(MCPServer[Any]):
     def __init__(self, context: ServerContext, **options: Any) -> None:
         self.skills = SkillsExtension(context)
         super().__init__(
-            subscriptions=context.notices.bus, middleware=[context.notices], extensions=[self.skills], **options
+            subscriptions=context.notices.bus, middleware=[context.notices], extensions=[self.skills, apps()], **options
         )
         self.skills.offer(self)
         self.rules = context
@@ -94,4 +95,4 @@ def build_server(catalogue: Catalogue, roots: Iterable[Path] = (), *, keep_repor
 
 def _tools(context: ServerContext) -> Iterator[Tool]:
     for info in pkgutil.iter_modules(tools.__path__, f"{tools.__name__}."):
-        yield importlib.import_module(info.name).build(context)
+        yield with_app(importlib.import_module(info.name).build(context))
