@@ -37,3 +37,11 @@ def test_what_remains_gives_way_to_what_was_fixed(server: RulesServer) -> None:
     assert result.structured_content is not None
     assert weight(text_of(result), result.structured_content) <= MOST_BYTES
     assert "advice. Mend these and call again." in result.structured_content["left_out"]
+
+
+def test_code_in_which_nothing_can_be_fixed_is_answered_with_an_empty_diff(server: RulesServer) -> None:
+    result = call(server, "fix_code", {"code": "import torch\n"})
+    assert not result.is_error
+    assert result.structured_content is not None
+    assert not result.structured_content.get("diff")
+    assert "Nothing was fixed." in text_of(result)

@@ -107,9 +107,11 @@ def _changed(before: SourceFile, after: SourceFile, output: Literal["diff", "cod
 
 def _hunks(diff: list[str]) -> list[str]:
     """A diff in its hunks, the first with the names of the files."""
+    if not diff:
+        return []
     starts = [number for number, line in enumerate(diff) if line.startswith("@@ ")]
     ends = [*starts[1:], len(diff)]
-    starts[:1] = [0] if starts else []
+    starts[:1] = [0]
     return ["\n".join(diff[start:end]) for start, end in zip(starts, ends, strict=True)]
 
 
