@@ -8,7 +8,8 @@ import anyio
 import pytest
 from mcp import Client
 from mcp.server import MCPServer
-from mcp_types import CallToolResult
+from mcp_types import CallToolResult, Request
+from pydantic import TypeAdapter
 
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.server.app import build_server
@@ -33,6 +34,12 @@ def run(work: Callable[[Client], Coroutine[Any, Any, Any]], server: Any, mode: s
 def call(server: Any, tool: str, arguments: dict[str, Any], mode: str = "auto") -> CallToolResult:
     """The result of one call."""
     return run(lambda client: client.call_tool(tool, arguments), server, mode)
+
+
+async def ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
+    """The result of a method that the client has no function for."""
+    request = Request[dict[str, Any], str](method=method, params=params)
+    return await client.session.send_request(request, TypeAdapter(dict[str, Any]))
 
 
 def text_of(result: CallToolResult) -> str:

@@ -6,13 +6,12 @@ from typing import Any
 import pytest
 from mcp import Client
 from mcp.shared.exceptions import MCPError
-from mcp_types import INVALID_PARAMS, Request
-from pydantic import TypeAdapter
+from mcp_types import INVALID_PARAMS
 
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.manifest.model import Block, Rule, RuleCollection
 from mlrules_mcp.server.app import RulesServer, build_server
-from tests.server.conftest import run
+from tests.server.conftest import ask, run
 
 ERAS = ["legacy", "2026-07-28"]
 
@@ -22,16 +21,12 @@ def server() -> RulesServer:
     return build_server(Catalogue())
 
 
-async def ask(client: Client, method: str, **params: Any) -> dict[str, Any]:
-    request = Request[dict[str, Any], str](method=method, params=params)
-    return await client.session.send_request(request, TypeAdapter(dict[str, Any]))
-
-
-def test_the_extension_is_declared(server: RulesServer) -> None:
+@pytest.mark.parametrize("era", ["legacy", "auto"])
+def test_the_extension_is_declared(server: RulesServer, era: str) -> None:
     async def declared(client: Client) -> Any:
         return (client.server_capabilities.extensions or {}).get("io.modelcontextprotocol/skills")
 
-    assert run(declared, server) == {"directoryRead": True}
+    assert run(declared, server, era) == {"directoryRead": True}
 
 
 @pytest.mark.parametrize("era", ERAS)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from mcp.server import MCPServer
+from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult, InputRequiredResult, Resource
@@ -20,6 +21,7 @@ from mlrules_mcp.server import resources, tools
 from mlrules_mcp.server.apps import apps, with_app
 from mlrules_mcp.server.reports import ReportStore
 from mlrules_mcp.server.skills import SkillsExtension
+from mlrules_mcp.server.telemetry import Telemetry
 from mlrules_mcp.server.toolkit import ServerContext
 
 INSTRUCTIONS = """\
@@ -45,8 +47,12 @@ class RulesServer(MCPServer[Any]):
     def __init__(self, context: ServerContext, **options: Any) -> None:
         self.skills = SkillsExtension(context)
         super().__init__(
-            subscriptions=context.notices.bus, middleware=[context.notices], extensions=[self.skills, apps()], **options
+            subscriptions=context.notices.bus,
+            middleware=[context.notices, self._declare_extensions],
+            extensions=[self.skills, apps()],
+            **options,
         )
+        Telemetry.install(self)
         self.skills.offer(self)
         self.rules = context
         self.elsewhere: Mapping[str, ElsewhereCall] = {}
@@ -58,6 +64,14 @@ class RulesServer(MCPServer[Any]):
         if name in self.elsewhere:
             return await self.elsewhere[name](name, arguments, context)
         return await super().call_tool(name, arguments, context)
+
+    async def _declare_extensions(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
+        """Name the extensions to clients of the handshake era too, to whom the SDK doesn't; most hosts are of it."""
+        result = await call_next(ctx)
+        match ctx.method, result:
+            case "initialize", {"capabilities": dict(capabilities)}:
+                capabilities["extensions"] = {each.identifier: each.settings() for each in self._extensions}
+        return result
 
     async def list_resources(self) -> list[Resource]:
         """All resources: those that are always there, the skills, then the reports, latest first."""
