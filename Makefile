@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint docs bench conformance browser sbom clean
+.PHONY: help install demo test lint docs bench clients conformance browser sbom clean
 
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ docs: $(STAMP)  ## write what is generated: the compiled manifest and the rules 
 
 bench: $(STAMP)  ## speed of analysis, command line and server start, beside others in the same run
 	$(BIN)/python benchmarks/speed.py $(CORPUS)
+
+clients: $(STAMP)  ## Claude Code, Codex, Gemini, the inspector and the TypeScript SDKs use the server (needs npm)
+	$(BIN)/python -m tests.clients
 
 conformance: $(STAMP)  ## the official MCP conformance suite, on both revisions (needs npm)
 	$(BIN)/python -m tests.conformance
