@@ -176,6 +176,15 @@ def test_tests_and_vendored_code_are_no_part_of_it_and_examples_only_by_themselv
     assert [kind.name for kind in reviewed(tmp_path / "b", {**beside, "setup.py": ""}).kinds] == ["deep_learning"]
 
 
+def test_what_examples_break_counts_in_a_library_alone(tmp_path: Path) -> None:
+    files = {"lib/core.py": "x = 1\n", "examples/train.py": "import torch\n\nnet = torch.nn.Linear(2, 1).cuda()\n"}
+    installed = {"README.md": "# Lib\n\n    pip install lib\n", "pyproject.toml": '[project]\nname = "lib"\n'}
+    rule = "pytorch_rules.device_agnostic_code"
+    alone, packaged = reviewed(tmp_path / "a", files), reviewed(tmp_path / "b", {**files, **installed})
+    statuses = [next(each.status for each in one.answers if each.rule == rule) for one in (alone, packaged)]
+    assert statuses == ["not_applicable", "broken"]
+
+
 def test_the_kinds_of_a_project_are_shown_with_their_reasons(tmp_path: Path) -> None:
     notebook = {"cells": [{"cell_type": "code", "source": TRAINS, "outputs": []}], "metadata": {}}
     files = {

@@ -179,8 +179,10 @@ class Facts:
         return self._in_roles(self.noted.get(rule, ()), roles)
 
     def findings(self, rule: str) -> list[Finding]:
-        """The errors and warnings of the checks that enforce a rule, in the project's own code, errors first."""
-        return self.found.get(rule, [])
+        """The errors and warnings of the checks that enforce a rule, errors first: those in the project's own code, and
+        where it has none those in the examples of a library, which its users copy."""
+        own = self.found.get(rule, [])
+        return own or (self.found.get(f"{rule}:examples", []) if self.library else [])
 
     def advice(self, rule: str) -> list[Finding]:
         """What the checks of a rule advise; it never breaks a rule by itself."""

@@ -164,15 +164,16 @@ class Reader:
             _note(facts.noted, ((collector.rule, fact) for fact in collector.look(module, role)))
         if module.source.path.lower().endswith(".ipynb"):
             _take_in_notebook(module, facts)
-        if role == "code":
+        if role in ("code", "examples"):
             analysis = analyze_module(module, self.catalogue, report_unused=False)
             self.diagnostics += analysis.diagnostics
             for finding in analysis.findings:
-                self._keep(finding, facts)
+                self._keep(finding, role, facts)
 
-    def _keep(self, finding: Finding, facts: Facts) -> None:
+    def _keep(self, finding: Finding, role: Role, facts: Facts) -> None:
         for rule in self._rules[finding.check]:
-            kept = facts.found.setdefault(rule if finding.severity != "advice" else f"{rule}:advice", [])
+            name = rule if finding.severity != "advice" else f"{rule}:advice"
+            kept = facts.found.setdefault(name if role == "code" else f"{name}:examples", [])
             if len(kept) < _MOST_FINDINGS:
                 kept.append(finding)
 
