@@ -13,10 +13,6 @@ if TYPE_CHECKING:
     from mlrules_mcp.evidence.answer import Evidence
     from mlrules_mcp.evidence.code import Fact
     from mlrules_mcp.evidence.facts import Facts
-    from mlrules_mcp.evidence.tree import Role
-
-# Examples count for what a project shows: they are what its readers copy.
-SHOWN: tuple[Role, ...] = ("code", "examples")
 
 # A small training script for the examples of collectors.
 TRAINED = """\
@@ -58,14 +54,14 @@ NO_NETWORK = {"features.py": "def double(x):\n    return 2 * x\n"}
 
 def no_network_trained(project: Facts) -> str | None:
     """Why the rules on training networks say nothing about a project; None where one is trained."""
-    if training_places(project) or project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+    if project.landmarks(DEEP_TRAINING, LIGHTNING_MODULE):
         return None
     return project.lacks("code") or f"No neural network is trained here{project.extent}."
 
 
 def no_network(project: Facts) -> str | None:
     """Why the rules on the design of networks say nothing about a project; None where one is defined or trained."""
-    if project.landmarks(NETWORK, roles=SHOWN):
+    if project.landmarks(NETWORK):
         return None
     return no_network_trained(project) and (
         project.lacks("code") or f"No neural network is defined or trained here{project.extent}."
@@ -74,25 +70,20 @@ def no_network(project: Facts) -> str | None:
 
 def no_lightning(project: Facts) -> str | None:
     """Why the rules on Lightning say nothing about a project; None where it has a LightningModule."""
-    if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+    if project.landmarks(LIGHTNING_MODULE):
         return None
     return project.lacks("code") or f"The project does not use Lightning: there is no LightningModule{project.extent}."
 
 
-def training_places(project: Facts) -> list[Fact]:
-    """Where networks are trained, the project's own code first."""
-    return [*project.landmarks(DEEP_TRAINING), *project.landmarks(DEEP_TRAINING, roles=("examples",))]
-
-
 def foremost(project: Facts, facts: Iterable[Fact]) -> list[Fact]:
     """Places with those first that stand in files that train."""
-    files = {fact.path for fact in project.landmarks(DEEP_TRAINING, TRAINING, LIGHTNING_MODULE, roles=SHOWN)}
+    files = {fact.path for fact in project.landmarks(DEEP_TRAINING, TRAINING, LIGHTNING_MODULE)}
     return sorted(facts, key=lambda fact: fact.path not in files)
 
 
 def place_to_change(project: Facts) -> tuple[str, int | None]:
     """The file and the line of the training that a next step is about; a new file where none shows."""
-    place = next(iter([*training_places(project), *project.landmarks(LIGHTNING_MODULE, roles=SHOWN)]), None)
+    place = next(iter(project.landmarks(DEEP_TRAINING, LIGHTNING_MODULE)), None)
     return (place.path, place.line) if place else ("train.py", None)
 
 

@@ -8,7 +8,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import NETWORK, PRETRAINED
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, is_zero, no_network
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, is_zero, no_network
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.code import Fact
@@ -89,16 +89,16 @@ class AppropriateInitialization(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Initializers, functions that set weights, pretrained weights."""
-        drawn = [fact for fact in project.calls(*_CALLS.split(), roles=SHOWN) if not fact.name.endswith(_CONSTANT)]
+        drawn = [fact for fact in project.calls(*_CALLS.split()) if not fact.name.endswith(_CONSTANT)]
         yield from (of(fact) for fact in drawn)
-        yield from (of(fact) for fact in project.keywords("kernel_initializer", roles=SHOWN))
-        yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split(), roles=SHOWN))
-        loaded = [fact for fact in project.landmarks(PRETRAINED, roles=SHOWN) if _is_trained(fact)]
+        yield from (of(fact) for fact in project.keywords("kernel_initializer"))
+        yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split()))
+        loaded = [fact for fact in project.landmarks(PRETRAINED) if _is_trained(fact)]
         yield from (of(fact, f"starts from trained weights: `{fact.text}`") for fact in loaded)
 
     def next_step(self, project: Facts) -> NextStep:
         """A function for the layers of the network that is here."""
-        network = next(iter(project.landmarks(NETWORK, roles=SHOWN)), None)
+        network = next(iter(project.landmarks(NETWORK)), None)
         name = network.called if network and network.called.isidentifier() else "model"
         content = (
             "from torch import nn\n\n\ndef init_weights(module: nn.Module) -> None:\n"

@@ -8,7 +8,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import NETWORK
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, no_network
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, no_network
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -60,13 +60,13 @@ class BatchNormalization(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """The layers."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
-        own = project.definitions(*_DEFINITIONS.split(), roles=SHOWN)
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
+        own = project.definitions(*_DEFINITIONS.split())
         yield from (of(fact) for fact in own if fact.text.startswith("class "))
 
     def next_step(self, project: Facts) -> NextStep:
         """A norm between layers, and which."""
-        network = next(iter(project.landmarks(NETWORK, roles=SHOWN)), None)
+        network = next(iter(project.landmarks(NETWORK)), None)
         path, line = (network.path, network.line) if network else ("model.py", None)
         content = (
             "# convolutions, batches of 16 and more\n"

@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, foremost, no_network_trained, place_to_change
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, foremost, no_network_trained, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -100,18 +100,16 @@ class LearningRateScheduling(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Schedulers, their options, rates set anew."""
-        yield from (
-            of(fact) for fact in foremost(project, project.calls(*_CALLS.split(), roles=SHOWN)) if "__" not in fact.name
-        )
+        yield from (of(fact) for fact in foremost(project, project.calls(*_CALLS.split())) if "__" not in fact.name)
         for setting in project.set_to(r"(^|\.)_target_$", r"scheduler|schedule"):
             yield Evidence(setting.path, setting.line, f"`{setting.value}` in the configuration")
-        yield from (of(fact) for fact in project.keywords(*_KEYWORDS.split(), roles=SHOWN))
-        yield from (of(fact) for fact in project.notes(self.rule, SHOWN))
+        yield from (of(fact) for fact in project.keywords(*_KEYWORDS.split()))
+        yield from (of(fact) for fact in project.notes(self.rule))
 
     def next_step(self, project: Facts) -> NextStep:
         """A schedule for the training that is here."""
         path, line = place_to_change(project)
-        if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+        if project.landmarks(LIGHTNING_MODULE):
             content = (
                 "    def configure_optimizers(self):\n"
                 "        optimizer = torch.optim.AdamW(self.parameters(), lr=1e-3)\n"

@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import NETWORK
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, is_zero, no_network, place_to_change
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, is_zero, no_network, place_to_change
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -83,11 +83,11 @@ class RegularizationTechniques(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Layers, options, callbacks."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
         for name in _KEYWORDS.split():
-            given = project.keywords(name, roles=SHOWN)
+            given = project.keywords(name)
             yield from (of(fact) for fact in given if _is_set(fact.keyword(name)))
-        yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split()))
         for setting in project.set_to(r"(^|\.)(weight_decay|dropout\w*|label_smoothing)$", r"[1-9]"):
             yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
         for setting in project.set_to(r"(^|\.)_target_$", r"EarlyStopping$"):
@@ -96,7 +96,7 @@ class RegularizationTechniques(Collector):
     def next_step(self, project: Facts) -> NextStep:
         """The option of the optimizer."""
         path, line = place_to_change(project)
-        network = next(iter(project.landmarks(NETWORK, roles=SHOWN)), None)
+        network = next(iter(project.landmarks(NETWORK)), None)
         if line is None and network is not None:
             path, line = network.path, network.line
         content = (

@@ -11,7 +11,7 @@ from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import SERVING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -175,10 +175,10 @@ class InferenceOptimization(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """What was noted, then runtimes."""
-        found = project.notes(self.rule, SHOWN)
+        found = project.notes(self.rule)
         yield from (of(fact) for fact in found if fact.name == "no grad")
         yield from (of(fact, f"loaded once: `{fact.text}`") for fact in found if fact.name == "once")
-        yield from (of(fact) for fact in project.calls(*_RUNTIMES.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_RUNTIMES.split()))
 
     def contradictions(self, project: Facts) -> Iterator[Evidence]:
         """What Streamlit loads at every interaction."""

@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, NETWORK, SERVING, TRAINING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, place_to_change
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, place_to_change
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.code import Fact
@@ -111,30 +111,30 @@ class ModelSerialization(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """States, formats and methods of models that are stored."""
-        saves = project.calls("torch.save", roles=SHOWN)
+        saves = project.calls("torch.save")
         yield from (of(fact) for fact in saves if fact.arguments and _STATE.search(fact.arguments[0]))
-        stored = project.calls(*_FORMATS.split(), roles=SHOWN)
+        stored = project.calls(*_FORMATS.split())
         yield from (of(fact) for fact in stored if not fact.name.startswith("joblib.") or _MODEL.search(fact.text))
-        if project.landmarks(NETWORK, DEEP_TRAINING, TRAINING, SERVING, roles=SHOWN):
-            yield from (of(fact) for fact in project.calls(*_METHODS.split(), roles=SHOWN))
+        if project.landmarks(NETWORK, DEEP_TRAINING, TRAINING, SERVING):
+            yield from (of(fact) for fact in project.calls(*_METHODS.split()))
         for setting in project.set_to(r"(^|\.)_target_$", r"ModelCheckpoint$"):
             yield Evidence(setting.path, setting.line, f"`{setting.value}` writes checkpoints")
 
-        loads = project.calls(".load_state_dict", roles=SHOWN)
+        loads = project.calls(".load_state_dict")
         yield from (of(fact) for fact in loads if _MODEL.search(fact.receiver))
 
     def contradictions(self, project: Facts) -> Iterator[Evidence]:
         """Loaders that are gone."""
-        for fact in project.calls(_REMOVED, roles=SHOWN):
+        for fact in project.calls(_REMOVED):
             yield of(fact, f"scikit-learn 0.23 removed `sklearn.externals.joblib`: import joblib itself. `{fact.text}`")
 
     def _pickled(self, project: Facts) -> list[Fact]:
-        pickled = project.calls("pickle.dump", "pickle.load", roles=SHOWN)
+        pickled = project.calls("pickle.dump", "pickle.load")
         return [fact for fact in pickled if "model" in f"{fact.text} {fact.target}".lower()]
 
     def next_step(self, project: Facts) -> NextStep:
         """How to store what is here."""
-        removed = next(iter(project.calls(_REMOVED, roles=SHOWN)), None)
+        removed = next(iter(project.calls(_REMOVED)), None)
         if removed is not None:
             content = (
                 "import joblib  # a package of its own; with scikit-learn pinned to the version that wrote the file\n"

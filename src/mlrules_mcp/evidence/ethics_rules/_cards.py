@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mlrules_mcp.evidence.ethics_rules._people import protected_columns
 from mlrules_mcp.evidence.landmarks import DATA, ESTIMATOR, NETWORK, PRETRAINED, TRAINING
-from mlrules_mcp.evidence.networks import SHOWN, where
+from mlrules_mcp.evidence.networks import where
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +19,10 @@ _MOST = 5
 
 def model_card(project: Facts) -> str:
     """The card: what the code shows is in it with its place, the rest are questions to answer."""
-    models = _listed(_own(project.landmarks(NETWORK, ESTIMATOR, roles=SHOWN)))
-    loaded = _listed(project.landmarks(PRETRAINED, roles=SHOWN), "- starts from ")
-    data = _listed(project.landmarks(DATA, roles=SHOWN))
-    trained = _listed(project.landmarks(TRAINING, roles=SHOWN)[:2], "- trained in ")
+    models = _listed(_own(project.landmarks(NETWORK, ESTIMATOR)))
+    loaded = _listed(project.landmarks(PRETRAINED), "- starts from ")
+    data = _listed(project.landmarks(DATA))
+    trained = _listed(project.landmarks(TRAINING)[:2], "- trained in ")
     people = protected_columns(project)
     groups = f" Columns about people: {', '.join(sorted(set(map(where, people)))[:3])}." if people else ""
     licence = next(iter(project.paths("LICENSE*", "LICENCE*", "COPYING*")), None)

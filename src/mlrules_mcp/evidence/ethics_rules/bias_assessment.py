@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.ethics_rules._people import PROTECTED_KEYS, protected_columns
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import SERVING, TRAINING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, where
+from mlrules_mcp.evidence.networks import NO_NETWORK, where
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -77,7 +77,7 @@ class BiasAssessment(Collector):
         """Where nothing shows that the model is about people."""
         if next(self.evidence(project), None):
             return None
-        if not project.landmarks(TRAINING, SERVING, roles=SHOWN):
+        if not project.landmarks(TRAINING, SERVING):
             return project.lacks("code") or f"No model is trained or served here{project.extent}."
         if not protected_columns(project):
             return f"No column with a protected attribute of people (sex, race, religion …) shows here{project.extent}."
@@ -85,7 +85,7 @@ class BiasAssessment(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Libraries, functions, documents."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
         yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split()))
         for section, match in project.told(
             r"fairness|bias (assessment|analysis|evaluation)|subgroup", r"\d+[.,]\d+|\d+\s*%"

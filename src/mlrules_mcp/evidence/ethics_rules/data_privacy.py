@@ -13,7 +13,7 @@ from mlrules_mcp.evidence.ethics_rules._people import (
     protected_columns,
 )
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, where
+from mlrules_mcp.evidence.networks import NO_NETWORK, where
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -88,7 +88,7 @@ class DataPrivacy(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Libraries, functions, documents."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
         yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split()))
         for section, _ in project.told(_HEADING, r"\w{3,}(\W+\w+){8,}"):
             yield Evidence(section.path, section.line, f"“{section.heading}”", section.cell)

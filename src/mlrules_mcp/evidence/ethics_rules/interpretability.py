@@ -10,7 +10,7 @@ from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, ESTIMATOR, NETWORK, PRETRAINED, SERVING, TRAINING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -62,7 +62,7 @@ class Interpretability(Collector):
 
     def not_applicable(self, project: Facts) -> str | None:
         """Where there is no model."""
-        if project.landmarks(TRAINING, DEEP_TRAINING, NETWORK, ESTIMATOR, PRETRAINED, SERVING, roles=SHOWN):
+        if project.landmarks(TRAINING, DEEP_TRAINING, NETWORK, ESTIMATOR, PRETRAINED, SERVING):
             return None
         return project.lacks("code") or f"There is no model here{project.extent}."
 
@@ -76,14 +76,14 @@ class Interpretability(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Libraries, importances, functions."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
-        yield from (of(fact) for fact in project.notes(self.rule, SHOWN))
-        yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
+        yield from (of(fact) for fact in project.notes(self.rule))
+        yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split()))
 
     def next_step(self, project: Facts) -> NextStep:
         """A script that explains the kind of model that is here."""
-        if project.landmarks(NETWORK, DEEP_TRAINING, roles=SHOWN) and not project.landmarks(ESTIMATOR):
-            network = next(iter(project.landmarks(NETWORK, roles=SHOWN)), None)
+        if project.landmarks(NETWORK, DEEP_TRAINING) and not project.landmarks(ESTIMATOR):
+            network = next(iter(project.landmarks(NETWORK)), None)
             name = network.called if network and network.called.isidentifier() else "the network"
             content = f'''"""Which inputs decide what {name} says: attributions by integrated gradients."""
 

@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.ethics_rules._cards import model_card
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, ESTIMATOR, NETWORK, PRETRAINED, SERVING, TRAINING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -62,7 +62,7 @@ class ResponsibleAi(Collector):
 
     def not_applicable(self, project: Facts) -> str | None:
         """Where there is no model."""
-        if project.landmarks(TRAINING, DEEP_TRAINING, NETWORK, ESTIMATOR, PRETRAINED, SERVING, roles=SHOWN):
+        if project.landmarks(TRAINING, DEEP_TRAINING, NETWORK, ESTIMATOR, PRETRAINED, SERVING):
             return None
         return project.lacks("code") or f"There is no model here{project.extent}."
 
@@ -72,7 +72,7 @@ class ResponsibleAi(Collector):
             yield Evidence(section.path, section.line, f"“{section.heading}”", section.cell)
         for section, _ in project.told(r"\blimitations?\b", _HARM):
             yield Evidence(section.path, section.line, f"“{section.heading}”", section.cell)
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
 
     def next_step(self, project: Facts) -> NextStep:
         """A model card with what the code shows."""

@@ -11,7 +11,6 @@ from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.networks import (
     LIGHTNING_TRAINED,
     NO_NETWORK,
-    SHOWN,
     TRAINED,
     no_network_trained,
     place_to_change,
@@ -87,17 +86,17 @@ class CheckpointManagement(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Callbacks, saved states, methods and options that save."""
-        yield from (of(fact) for fact in project.calls(*_CALLBACKS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLBACKS.split()))
         for setting in project.set_to(r"(^|\.)_target_$", r"ModelCheckpoint$"):
             yield Evidence(setting.path, setting.line, f"`{setting.value}` in the configuration")
-        yield from (of(fact) for fact in project.calls("torch.save", roles=SHOWN) if _is_state(fact))
-        yield from (of(fact) for fact in project.calls(*_METHODS.split(), roles=SHOWN))
-        yield from (of(fact) for fact in project.keywords(*_SETTINGS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls("torch.save") if _is_state(fact))
+        yield from (of(fact) for fact in project.calls(*_METHODS.split()))
+        yield from (of(fact) for fact in project.keywords(*_SETTINGS.split()))
 
     def next_step(self, project: Facts) -> NextStep:
         """The callback, or a dictionary of states."""
         path, line = place_to_change(project)
-        if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+        if project.landmarks(LIGHTNING_MODULE):
             content = (
                 "from lightning.pytorch.callbacks import ModelCheckpoint\n\n"
                 'checkpoint = ModelCheckpoint(monitor="val/loss", mode="min", save_top_k=1, save_last=True)\n'

@@ -7,7 +7,7 @@ from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import CodeCollector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, SHOWN, TRAINED, no_network_trained
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, TRAINED, no_network_trained
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.code import Fact
@@ -81,8 +81,8 @@ class DistributedTraining(CodeCollector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Calls, strategies of the Trainer, configurations, launches."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN))
-        yield from (of(fact) for fact in project.calls(_TRAINER, roles=SHOWN) if _on_several(fact))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
+        yield from (of(fact) for fact in project.calls(_TRAINER) if _on_several(fact))
         for setting in project.set_to(r"(^|\.)strategy$", _SEVERAL):
             yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
         for setting in project.set_to(r"(^|\.)distributed_type$", r"^(MULTI_GPU|FSDP|DEEPSPEED)"):
@@ -91,7 +91,7 @@ class DistributedTraining(CodeCollector):
             "*", r"\b(torchrun|accelerate launch|torch\.distributed\.(run|launch))\b"
         ):
             yield Evidence(path, line, f"`{text[:120]}`")
-        yield from (of(fact) for fact in project.keywords("sync_dist", roles=SHOWN))
+        yield from (of(fact) for fact in project.keywords("sync_dist"))
 
     def next_step(self, project: Facts) -> NextStep | None:
         """None: what is found is mended at its place."""

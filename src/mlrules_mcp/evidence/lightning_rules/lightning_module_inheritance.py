@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, SHOWN, TRAINED, no_lightning, place_to_change
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, TRAINED, no_lightning, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class LightningModuleInheritance(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """The classes."""
-        yield from (of(fact) for fact in project.landmarks(LIGHTNING_MODULE, roles=SHOWN))
+        yield from (of(fact) for fact in project.landmarks(LIGHTNING_MODULE))
 
     def next_step(self, project: Facts) -> NextStep:
         """A class around the network."""

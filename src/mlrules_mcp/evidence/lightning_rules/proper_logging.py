@@ -8,7 +8,7 @@ from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, SHOWN, TRAINED, no_lightning, place_to_change
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, TRAINED, no_lightning, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ProperLogging(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """The calls."""
-        yield from (of(fact) for fact in project.notes(self.rule, SHOWN))
+        yield from (of(fact) for fact in project.notes(self.rule))
 
     def next_step(self, project: Facts) -> NextStep:
         """The two lines that every step needs."""

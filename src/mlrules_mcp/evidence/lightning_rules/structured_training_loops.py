@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, SHOWN, TRAINED, no_lightning, place_to_change
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, TRAINED, no_lightning, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class StructuredTrainingLoops(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """The steps, then the data modules."""
-        found = project.notes(self.rule, SHOWN)
+        found = project.notes(self.rule)
         yield from (of(fact) for fact in sorted(found, key=lambda fact: fact.name, reverse=True))
 
     def next_step(self, project: Facts) -> NextStep:

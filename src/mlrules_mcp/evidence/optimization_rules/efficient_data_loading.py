@@ -7,7 +7,7 @@ from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, is_zero, no_network_trained, place_to_change
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, is_zero, no_network_trained, place_to_change
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.code import Fact
@@ -76,10 +76,10 @@ class EfficientDataLoading(Collector):
         """Workers that are given, then pipelines."""
         settings = _settings(project)
         yield from (_said(each) for each in settings if not is_zero(each.value))
-        given = project.keywords(*_WORKERS, roles=SHOWN)
+        given = project.keywords(*_WORKERS)
         loaders = [fact for fact in given if any(_has_workers(fact.keyword(name), settings) for name in _WORKERS)]
         yield from (of(fact) for fact in loaders if _loads(fact))
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), *_METHODS.split(), roles=SHOWN))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split(), *_METHODS.split()))
 
     def contradictions(self, project: Facts) -> Iterator[Evidence]:
         """Configurations that all say none, where nothing else says some."""

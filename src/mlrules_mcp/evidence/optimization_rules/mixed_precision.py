@@ -10,7 +10,6 @@ from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.networks import (
     LIGHTNING_TRAINED,
     NO_NETWORK,
-    SHOWN,
     TRAINED,
     foremost,
     is_zero,
@@ -84,12 +83,10 @@ class MixedPrecision(Collector):
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Autocast and scalers, then options."""
         yield from (
-            of(fact)
-            for fact in foremost(project, project.calls(*_CALLS.split(), roles=SHOWN))
-            if fact.keyword("enabled") != "False"
+            of(fact) for fact in foremost(project, project.calls(*_CALLS.split())) if fact.keyword("enabled") != "False"
         )
         for name in _KEYWORDS:
-            yield from (of(fact) for fact in project.keywords(name, roles=SHOWN) if _is_half(fact, name))
+            yield from (of(fact) for fact in project.keywords(name) if _is_half(fact, name))
         for setting in project.set_to(r"(^|\.)(mixed_)?precision$", _HALF):
             yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
         for setting in project.set_to(r"(^|\.)(fp16|bf16|use_amp|amp)(\.enabled)?$", r"^true$"):
@@ -98,7 +95,7 @@ class MixedPrecision(Collector):
     def next_step(self, project: Facts) -> NextStep:
         """The option, or the lines."""
         path, line = place_to_change(project)
-        if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+        if project.landmarks(LIGHTNING_MODULE):
             content = 'trainer = L.Trainer(precision="bf16-mixed")\n'
         else:
             content = (

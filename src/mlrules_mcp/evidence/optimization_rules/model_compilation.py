@@ -10,7 +10,6 @@ from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.networks import (
     NO_NETWORK,
-    SHOWN,
     TRAINED,
     foremost,
     is_zero,
@@ -86,10 +85,10 @@ class ModelCompilation(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Calls, decorators and options."""
-        yield from (of(fact) for fact in foremost(project, project.calls(*_CALLS.split(), roles=SHOWN)))
-        yield from (of(fact) for fact in project.notes(self.rule, SHOWN))
+        yield from (of(fact) for fact in foremost(project, project.calls(*_CALLS.split())))
+        yield from (of(fact) for fact in project.notes(self.rule))
         for name in _KEYWORDS:
-            yield from (of(fact) for fact in project.keywords(name, roles=SHOWN) if not is_zero(fact.keyword(name)))
+            yield from (of(fact) for fact in project.keywords(name) if not is_zero(fact.keyword(name)))
         for setting in project.set_to(r"(^|\.)torch_compile$", r"^true$"):
             yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
 

@@ -10,7 +10,6 @@ from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.networks import (
     LIGHTNING_TRAINED,
     NO_NETWORK,
-    SHOWN,
     TRAINED,
     foremost,
     is_zero,
@@ -79,8 +78,8 @@ class ProfileTraining(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Profilers in code, configurations and scripts."""
-        yield from (of(fact) for fact in foremost(project, project.calls(*_CALLS.split(), roles=SHOWN)))
-        given = project.keywords("profiler", roles=SHOWN)
+        yield from (of(fact) for fact in foremost(project, project.calls(*_CALLS.split())))
+        given = project.keywords("profiler")
         yield from (of(fact) for fact in given if not is_zero(fact.keyword("profiler")) and "Trainer" in fact.called)
         for setting in project.set_to(r"(^|\.)profiler(\._target_)?$", r"\w"):
             if not is_zero(setting.value):
@@ -91,7 +90,7 @@ class ProfileTraining(Collector):
     def next_step(self, project: Facts) -> NextStep:
         """A profile of some steps."""
         path, line = place_to_change(project)
-        if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+        if project.landmarks(LIGHTNING_MODULE):
             content = 'trainer = L.Trainer(profiler="simple", max_steps=50)  # a table of what the time went to\n'
         else:
             content = (

@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, TRAINING
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, SHOWN, TRAINED, foremost, place_to_change
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, TRAINED, foremost, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -87,10 +87,8 @@ class ArtifactManagement(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """What is written."""
-        yield from (
-            of(fact) for fact in foremost(project, project.calls(*_MODELS.split(), *_METHODS.split(), roles=SHOWN))
-        )
-        yield from (of(fact) for fact in project.calls(".save", roles=SHOWN) if _MODEL.search(fact.receiver))
+        yield from (of(fact) for fact in foremost(project, project.calls(*_MODELS.split(), *_METHODS.split())))
+        yield from (of(fact) for fact in project.calls(".save") if _MODEL.search(fact.receiver))
         for setting in project.set_to(r"(^|\.)_target_$", r"ModelCheckpoint$"):
             yield Evidence(setting.path, setting.line, f"`{setting.value}` in the configuration")
         if project.landmarks(LIGHTNING_MODULE):

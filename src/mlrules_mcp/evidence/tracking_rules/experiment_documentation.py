@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import TRAINING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED
 from mlrules_mcp.evidence.steps import module_name
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ExperimentDocumentation(Collector):
 
     def not_applicable(self, project: Facts) -> str | None:
         """Where nothing is trained, by the project or by its examples, and no result is told."""
-        if project.landmarks(TRAINING, roles=SHOWN) or next(self.evidence(project), None) is not None:
+        if project.landmarks(TRAINING) or next(self.evidence(project), None) is not None:
             return project.lacks("code")
         return project.lacks("training")
 
@@ -87,7 +87,7 @@ class ExperimentDocumentation(Collector):
                 yield Evidence(section.path, line, f"results under “{section.heading}”")
         yield from _told(project)
         yield from _notebooks(project)
-        noted = project.keywords("notes", "description", roles=SHOWN)
+        noted = project.keywords("notes", "description")
         starts = ("wandb.init", "mlflow.start_run")
         yield from (of(fact) for fact in noted if fact.called in starts)
 

@@ -9,7 +9,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import TRAINING
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, SHOWN, TRAINED, place_to_change
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, TRAINED, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -84,23 +84,23 @@ class HyperparameterLogging(Collector):
 
     def not_applicable(self, project: Facts) -> str | None:
         """Where nothing is trained, by the project or by its examples."""
-        if project.landmarks(TRAINING, LIGHTNING_MODULE, roles=SHOWN) and project.library:
+        if project.landmarks(TRAINING, LIGHTNING_MODULE) and project.library:
             return None if next(self.evidence(project), None) else project.lacks("training")
         return project.lacks("training")
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """What tells a tracker or a file."""
-        starts = project.calls("wandb.init", roles=SHOWN)
+        starts = project.calls("wandb.init")
         yield from (of(fact) for fact in starts if fact.keyword("config") or fact.keyword("sync_tensorboard"))
-        updates = project.calls(".update", roles=SHOWN)
+        updates = project.calls(".update")
         yield from (of(fact) for fact in updates if fact.receiver.endswith(".config"))
-        yield from (of(fact) for fact in project.calls(*_CALLS.split(), roles=SHOWN) if not _is_unset(fact))
-        methods = project.calls(*_METHODS.split(), roles=SHOWN)
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()) if not _is_unset(fact))
+        methods = project.calls(*_METHODS.split())
         yield from (of(fact) for fact in methods if fact.name != ".connect" or "task" in fact.receiver.lower())
-        dumps = project.calls(*_DUMPS.split(), roles=SHOWN)
-        files = {fact.path for fact in project.landmarks(TRAINING, LIGHTNING_MODULE, roles=SHOWN)}
+        dumps = project.calls(*_DUMPS.split())
+        files = {fact.path for fact in project.landmarks(TRAINING, LIGHTNING_MODULE)}
         yield from (of(fact) for fact in dumps if _is_of_run(fact, files))
-        yield from (of(fact) for fact in project.keywords("report_to", roles=SHOWN) if "none" not in fact.text.lower())
+        yield from (of(fact) for fact in project.keywords("report_to") if "none" not in fact.text.lower())
         for path in project.paths("*mlruns/*/params/*", "*lightning_logs/*hparams.yaml", "*wandb/*/config.yaml")[:3]:
             yield Evidence(path, None, "a tracker wrote the parameters of a run")
 
@@ -109,7 +109,7 @@ class HyperparameterLogging(Collector):
         path, line = place_to_change(project)
         if line is None and (trained := next(iter(project.landmarks(TRAINING)), None)):
             path, line = trained.path, trained.line
-        if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+        if project.landmarks(LIGHTNING_MODULE):
             content = "# in __init__ of the LightningModule, after super().__init__()\nself.save_hyperparameters()\n"
         else:
             content = (

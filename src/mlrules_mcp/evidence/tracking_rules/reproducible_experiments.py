@@ -10,7 +10,7 @@ from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, ESTIMATOR, TRAINING
-from mlrules_mcp.evidence.networks import NO_NETWORK, SHOWN, TRAINED, foremost, is_zero, place_to_change
+from mlrules_mcp.evidence.networks import NO_NETWORK, TRAINED, foremost, is_zero, place_to_change
 from mlrules_mcp.patterns import pattern
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
@@ -127,16 +127,16 @@ class ReproducibleExperiments(Collector):
             yield from _pins(project)
 
     def _seeds(self, project: Facts) -> Iterator[Evidence]:
-        files = {fact.path for fact in project.landmarks(TRAINING, LIGHTNING_MODULE, roles=SHOWN)}
-        seeds = foremost(project, project.calls(*_SEEDS.split(), roles=SHOWN))
+        files = {fact.path for fact in project.landmarks(TRAINING, LIGHTNING_MODULE)}
+        seeds = foremost(project, project.calls(*_SEEDS.split()))
         yield from (of(fact) for fact in seeds if fact.path in files or not _ELSEWHERE.search(fact.path))
         for setting in project.set_to(_SEED_SETTING, r"^\d+$"):
             yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
-        yield from (of(fact) for fact in project.keywords("seed", roles=SHOWN) if _trains(fact))
+        yield from (of(fact) for fact in project.keywords("seed") if _trains(fact))
         if not project.landmarks(DEEP_TRAINING):
-            states = project.keywords("random_state", roles=SHOWN)
+            states = project.keywords("random_state")
             yield from (of(fact) for fact in states if not is_zero(fact.keyword("random_state")) or _is_literal(fact))
-            yield from (of(fact) for fact in project.calls(*_NUMPY.split(), roles=SHOWN) if fact.arguments)
+            yield from (of(fact) for fact in project.calls(*_NUMPY.split()) if fact.arguments)
 
     def _start(self, project: Facts) -> tuple[str, int | None]:
         """Where the program starts that trains; else where it trains."""
@@ -152,14 +152,14 @@ class ReproducibleExperiments(Collector):
         """Networks trained where nothing sets a seed for them."""
         if project.lacks("training") or project.findings(self.rule) or next(self._seeds(project), None):
             return
-        if project.definitions("seed", roles=SHOWN):  # a function of the project's own, for whatever it trains with
+        if project.definitions("seed"):  # a function of the project's own, for whatever it trains with
             return
         for fact in project.landmarks(DEEP_TRAINING)[:3]:
             yield of(fact, f"Nothing in the project seeds this training: two runs differ. `{fact.text}`")
 
     def next_step(self, project: Facts) -> NextStep:
         """The line that seeds what trains here, before it."""
-        if project.landmarks(LIGHTNING_MODULE, roles=SHOWN):
+        if project.landmarks(LIGHTNING_MODULE):
             content = "import lightning as L\n\nL.seed_everything(42, workers=True)\n"
         elif project.landmarks(DEEP_TRAINING):
             content = (
