@@ -56,7 +56,7 @@ def _answer(rule: str, severity: str, description: str, status: Status) -> Answe
     broken = (
         Evidence("src/forecast/train.py", 48, "torch.load without map_location", check="load-without-map-location"),
         Evidence("notebooks/explore.ipynb", 12, "`.cuda()` names one kind of device", 7, "hardcoded-cuda"),
-        Evidence("README.md", None, "says that a GPU is needed"),
+        Evidence("README.md", None, f"says that a GPU is needed{'!' * 90}"),
     )
     step = NextStep("Score a baseline first", "small", "scripts/baseline.py", _SCRIPT)
     change = NextStep(

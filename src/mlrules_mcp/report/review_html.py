@@ -60,10 +60,9 @@ def overall(counts: Counter[Status]) -> Status:
 def about(review: Review) -> str:
     """What the project is and how much of it was read."""
     kinds = ", ".join(kind.name.replace("_", " ") for kind in review.kinds) or "no kind of machine-learning project"
-    read = review.counts
-    return f"{kinds} · {count(read.files, 'file')}, read {count(read.python, 'Python file')} and " + count(
-        read.notebooks, "notebook"
-    )
+    counts = review.counts
+    read = [count(counts.python, "Python file")] + [count(counts.notebooks, "notebook")] * bool(counts.notebooks)
+    return f"{kinds} · {count(counts.files, 'file')}, {' and '.join(read)} read"
 
 
 def block_title(rule: str) -> str:
