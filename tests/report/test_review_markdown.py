@@ -61,6 +61,9 @@ def test_the_content_of_a_step_is_a_block_of_code_that_it_cannot_leave() -> None
         "# heading",
         "- item",
         "1. item",
+        "1) item",
+        "+ item",
+        "===",
         "![picture](https://example.org/x.png)",
         "[link](https://example.org)",
         "<img src=x>",
@@ -77,6 +80,10 @@ def test_quoted_text_stays_text(text: str) -> None:
     assert kinds == [token.type for token in plain if token.type not in ("text", "code_inline", "text_special")]
     html = [token.content for token in given if token.type in ("html_inline", "html_block")]
     assert html == [token.content for token in plain if token.type in ("html_inline", "html_block")]
+
+
+def test_nothing_is_escaped_that_need_not_be() -> None:
+    assert "2\\. Write `a`. Then (see `b`) 3 - 1 = 2." in one("2. Write `a`. Then (see `b`) 3 - 1 = 2.")
 
 
 def test_nobody_is_notified_and_no_issue_or_address_is_linked() -> None:

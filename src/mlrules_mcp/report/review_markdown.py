@@ -131,12 +131,13 @@ def _code(text: str) -> str:
 def _text(text: str) -> str:
     """Text on one line in which nothing is Markdown, HTML, a mention or a reference; parts in backticks stay code."""
     pieces = re.split(r"(`[^`\n]+`)", visible(" ".join(text.split())))
-    return "".join(piece if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
+    written = "".join(piece if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
+    # What makes a heading or a list at the start of a line.
+    return re.sub(r"^(\d+(?=[.)])|(?=[#+=-]))", r"\1\\", written)
 
 
 def _escaped(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = re.sub(r"([\\`*_\[\]|~])", r"\\\1", text)
-    text = re.sub(r"^(\d*)([#+=.)-])", r"\1\\\2", text)  # what makes a heading or a list at the start of a line
     # A character of no width keeps GitHub from mentioning people, linking issues and linking addresses.
     return re.sub(r"(?<=[@#])(?=\w)|(?<=:)(?=//)|(?<=www)(?=\.)", "&#8203;", text)
