@@ -4,7 +4,8 @@ Run: python benchmarks/review.py CORPUS [REPOSITORY …], CORPUS being a folder 
 `benchmarks/review/answers/`, by its name, at the commit that stands there. Prints for each repository how many of the
 answers are right, and every wrong one; `--places` also lists evidence of the review that lies elsewhere than the
 people's. An answer counts as right where it is the people's own, or another that they hold acceptable; `exact` counts
-their own alone.
+their own alone. Repositories with `first_run` were answered before the review had ever run on them, and nothing was mended
+before those figures were taken: they tell how it does on what it does not know.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class Row(NamedTuple):
 
     repository: str
     kinds: list[str]
-    blind: bool
+    first: dict[str, int] | None
     right: int
     exact: int
     wrong: list[Wrong]
@@ -83,27 +84,29 @@ def _rows(corpus: Path, wanted: set[str]) -> Iterator[Row]:
         ]
         exact = sum(answers[rule].status == each["status"] for rule, each in truth["rules"].items())
         right = len(truth["rules"]) - len(wrong)
-        yield Row(truth["repository"], truth["kinds"], truth.get("blind", False), right, exact, wrong, result)
+        yield Row(truth["repository"], truth["kinds"], truth.get("first_run"), right, exact, wrong, result)
 
 
 def _table(rows: list[Row]) -> Table:
     table = Table("repository", "kind", "right", "exact", "of", "seconds", "peak MiB", title="Answers of the review")
-    for blind in (False, True):
-        some = [row for row in rows if row.blind == blind]
-        for row in some:
-            total = row.right + len(row.wrong)
-            memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-            cells = (row.right, row.exact, total, f"{row.review.seconds:.1f}", memory)
-            table.add_row(row.repository, ", ".join(row.kinds), *map(str, cells))
-        if some:
-            right, exact = sum(row.right for row in some), sum(row.exact for row in some)
-            total = sum(row.right + len(row.wrong) for row in some)
-            label = "judged before the review was run on them" if blind else f"all {len(some)}"
-            table.add_row(
-                label, f"{right / total:.1%} right, {exact / total:.1%} exact", str(right), str(exact), str(total)
-            )
-            table.add_section()
+    for row in rows:
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        cells = (row.right, row.exact, row.right + len(row.wrong), f"{row.review.seconds:.1f}", memory)
+        table.add_row(row.repository, ", ".join(row.kinds), *map(str, cells))
+    total = sum(row.right + len(row.wrong) for row in rows)
+    table.add_section()
+    _add_sum(table, f"all {len(rows)}", sum(row.right for row in rows), sum(row.exact for row in rows), total)
+    if unknown := [row for row in rows if row.first]:
+        firsts = [row.first for row in unknown if row.first]
+        total = sum(row.right + len(row.wrong) for row in unknown)
+        right, exact = sum(each["right"] for each in firsts), sum(each["exact"] for each in firsts)
+        _add_sum(table, f"{len(unknown)} of them, at the first run", right, exact, total)
     return table
+
+
+def _add_sum(table: Table, label: str, right: int, exact: int, total: int) -> None:
+    share = f"{right / total:.1%} right, {exact / total:.1%} exact"
+    table.add_row(label, share, str(right), str(exact), str(total))
 
 
 def _explain(repository: str, wrong: Wrong) -> None:

@@ -28,7 +28,7 @@ _METHODS = (
     ".track_config .connect"
 )
 _DUMPS = "json.dump json.dumps yaml.dump yaml.safe_dump yaml.dump_all"
-_ARGUMENTS = re.compile(r"(?i)\b(vars\(|args|hparams|hyper_?param)")
+_ARGUMENTS = re.compile(r"(?i)\b(vars\(|args|hparams|hyper_?param)|(config|cfg|opts?|params)\.__dict__")
 _SETTINGS = re.compile(r"(?i)(config|cfg|params|opt\b|options|settings)")
 
 
@@ -77,6 +77,21 @@ class HyperparameterLogging(Collector):
             },
             "met",
             ["train.py:5"],
+        ),
+        Example(
+            {
+                "train.py": TRAINED,
+                "utils.py": """\
+                import json
+
+
+                def save_config(config):
+                    with open("params.json", "w") as file:
+                        json.dump(config.__dict__, file, indent=4)
+                """,
+            },
+            "met",
+            ["utils.py:6"],
         ),
         Example({"train.py": LIGHTNING_TRAINED}, "no_evidence"),
         Example(NO_NETWORK, "not_applicable"),
