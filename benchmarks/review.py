@@ -4,8 +4,8 @@ Run: python benchmarks/review.py CORPUS [REPOSITORY …], CORPUS being a folder 
 `benchmarks/review/answers/`, by its name, at the commit that stands there. Prints for each repository how many of the
 answers are right, and every wrong one; `--places` also lists evidence of the review that lies elsewhere than the
 people's. An answer counts as right where it is the people's own, or another that they hold acceptable; `exact` counts
-their own alone. Repositories with `first_run` were answered before the review had ever run on them, and nothing was mended
-before those figures were taken: they tell how it does on what it does not know.
+their own alone. Repositories with `first_run` were answered before the review had ever run on them, and nothing was
+mended before those figures were taken: they tell how it does on what it does not know.
 """
 
 from __future__ import annotations
