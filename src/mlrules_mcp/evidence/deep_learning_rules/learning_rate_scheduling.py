@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 _CALLS = (
     "torch.optim.lr_scheduler.* transformers.get_scheduler transformers.get_linear_schedule_with_warmup "
-    "transformers.get_cosine_schedule_with_warmup transformers.optimization.* timm.scheduler.* "
+    "transformers.get_cosine_schedule_with_warmup transformers.optimization.get_scheduler "
+    "transformers.optimization.get_linear_schedule_with_warmup "
+    "transformers.optimization.get_cosine_schedule_with_warmup timm.scheduler.* "
     "keras.callbacks.ReduceLROnPlateau keras.callbacks.LearningRateScheduler "
     "tensorflow.keras.callbacks.ReduceLROnPlateau tensorflow.keras.callbacks.LearningRateScheduler "
     "keras.optimizers.schedules.* tensorflow.keras.optimizers.schedules.* optax.cosine_decay_schedule "

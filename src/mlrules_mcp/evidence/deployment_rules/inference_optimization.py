@@ -129,6 +129,25 @@ class InferenceOptimization(Collector):
             },
             "no_evidence",
         ),
+        Example(
+            {
+                "page.py": """\
+                import streamlit as st
+                import tensorflow as tf
+
+
+                @st.cache_resource
+                def load_model():
+                    return tf.keras.models.load_model("model")
+
+
+                model = load_model()
+                st.write(model.predict(st.number_input("rooms")))
+                """
+            },
+            "met",
+            ["page.py:7"],
+        ),
         Example({"train.py": TRAINED}, "not_applicable"),
         Example(NO_NETWORK, "not_applicable"),
     )
@@ -155,11 +174,14 @@ class InferenceOptimization(Collector):
         streamlit = "streamlit" in module.imported_packages
         if not web and not streamlit:
             return
+        own = {function.name for function in module.functions}
         for call in module.calls(*_LOADERS):
             line = ast.unparse(call)
             if not _LOADS_MODEL.search(line) or "json." in line or "yaml." in line or "dotenv" in line:
                 continue
             function = module.enclosing_function(call)
+            if isinstance(call.func, ast.Name) and call.func.id in own:  # what that does is looked at where it is
+                continue
             if streamlit:
                 if not _is_cached(module, call) and _is_of_model(module, call):
                     yield fact_at(module, role, call, "again")

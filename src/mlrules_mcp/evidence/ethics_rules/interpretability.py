@@ -76,7 +76,7 @@ class Interpretability(Collector):
 
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Libraries, importances, functions."""
-        yield from (of(fact) for fact in project.calls(*_CALLS.split()))
+        yield from (of(fact) for fact in project.calls(*_CALLS.split()) if not fact.name.endswith(".initjs"))
         yield from (of(fact) for fact in project.notes(self.rule))
         yield from (of(fact) for fact in project.definitions(*_DEFINITIONS.split()))
 

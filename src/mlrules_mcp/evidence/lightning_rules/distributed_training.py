@@ -7,7 +7,7 @@ from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import CodeCollector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, TRAINED, no_network_trained
+from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, NO_NETWORK, TRAINED, is_zero, no_network_trained
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.code import Fact
@@ -91,7 +91,7 @@ class DistributedTraining(CodeCollector):
             "*", r"\b(torchrun|accelerate launch|torch\.distributed\.(run|launch))\b"
         ):
             yield Evidence(path, line, f"`{text[:120]}`")
-        yield from (of(fact) for fact in project.keywords("sync_dist"))
+        yield from (of(fact) for fact in project.keywords("sync_dist") if not is_zero(fact.keyword("sync_dist")))
 
     def next_step(self, project: Facts) -> NextStep | None:
         """None: what is found is mended at its place."""

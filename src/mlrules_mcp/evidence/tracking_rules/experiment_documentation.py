@@ -19,6 +19,8 @@ _METRIC = (
     r"accuracy|top-?[15]|f1|f-?score|(?<!mixed )(?<!half )precision|recall|auc|roc|map|miou|iou|dice|bleu|rouge|"
     r"perplexity|mae|mse|rmse|mape|r2|r\^2|psnr|ssim|fid|wer|scored?|scores"
 )
+# Figures that belong to a metric's name: at which overlap it counts.
+_SETTING = re.compile(r"(?i)threshold|\b(map|iou|ap)\W{0,3}0?\.[579]")
 _LINK = re.compile(r"\]\([^)\s]*\)")
 _FIGURE = r"\d+[.,]\d+|\d+\s*%"
 _RESULT = re.compile(
@@ -68,6 +70,7 @@ class ExperimentDocumentation(Collector):
             {"train.py": TRAINED, "README.md": "# U-Net\n\nWith mixed precision. By default, the scale is 0.5.\n"},
             "no_evidence",
         ),
+        Example({"train.py": TRAINED, "README.md": "# YOLO\n\n| weights | mAP 0.5 |\n| --- | --- |\n"}, "no_evidence"),
         Example({"train.py": TRAINED, "README.md": "# U-Net\n\n`pip install -r requirements.txt`\n"}, "no_evidence"),
         Example({"train.py": TRAINED, "README.md": "# Results\n\n# Licence\n\nMIT\n"}, "no_evidence"),
         Example(NO_NETWORK, "not_applicable"),
@@ -113,7 +116,7 @@ def _told(project: Facts) -> Iterator[Evidence]:
         if section.cell is not None or section.path.lower().endswith(".txt"):
             continue
         text = _LINK.sub("]", section.text)
-        match = next((found for found in _RESULT.finditer(text) if "threshold" not in found[0].lower()), None)
+        match = next((found for found in _RESULT.finditer(text) if not _SETTING.search(found[0])), None)
         if match is not None:
             line = section.line + bool(section.heading) + text.count("\n", 0, match.start())
             yield Evidence(section.path, line, f"a result: “{' '.join(match[0].split())[:120]}”")
