@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 import pytest
 
+from mlrules_mcp.training import process
 from mlrules_mcp.training.errors import TrainingError
 from mlrules_mcp.training.process import LOG_BYTES, started
 
@@ -95,7 +96,7 @@ def test_cancellation_ends_worker_and_children(holders, tmp_path):
             await task
         return workers[0].exit_code
 
-    assert run(cancel()) == -signal.SIGKILL
+    assert run(cancel()) == -signal.SIGTERM
     assert holders.wait()
 
 
@@ -108,7 +109,7 @@ def test_a_cancelled_anyio_scope_ends_worker_and_children(holders, tmp_path):
                 await worker.lines.get()
         return worker.exit_code
 
-    assert run(cancel()) == -signal.SIGKILL
+    assert run(cancel()) == -signal.SIGTERM
     assert holders.wait()
 
 
@@ -190,4 +191,17 @@ asyncio.run(run())
         assert os.read(holders.descriptor, 1) == b"r"
         assert not holders.wait(0)
         process.kill()
+    assert holders.wait()
+
+
+def test_a_worker_that_does_not_end_when_asked_to_is_killed_with_its_children(holders, tmp_path, monkeypatch):
+    monkeypatch.setattr(process, "GRACE", 0.05)
+    deaf = HOLD.replace("child = subprocess", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nchild = subprocess")
+
+    async def leave_early():
+        async with start(holders.command(deaf + READY + WAIT), tmp_path) as worker:
+            await worker.lines.get()
+        return worker.exit_code
+
+    assert run(leave_early()) == -signal.SIGKILL
     assert holders.wait()

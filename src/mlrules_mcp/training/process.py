@@ -17,6 +17,8 @@ from mlrules_mcp.training.errors import TrainingError
 LOG_BYTES = 16 * 1024
 # How long a grandchild that left the process group may keep the pipes open after the worker's end, in seconds.
 PIPE_GRACE = 1.0
+# How long the worker may take to end what it started when it is asked to end, in seconds.
+GRACE = 4.0
 
 
 class WorkerProcess(asyncio.SubprocessProtocol):
@@ -75,10 +77,23 @@ class WorkerProcess(asyncio.SubprocessProtocol):
             with suppress(ProcessLookupError, PermissionError):  # macOS refuses where only zombies are left
                 os.killpg(self._pid, signal.SIGKILL)
 
-    async def end(self) -> None:
-        """Kill the tree and wait until it is gone, however often the waiting itself is cancelled."""
+    def _kill_if_it_runs(self) -> None:
         if self.exit_code is None:
             self.kill()
+
+    def terminate(self) -> None:
+        """Ask the process to end, and it alone: a supervisor ends what it supervises, whatever group that is in."""
+        if sys.platform == "win32":
+            self.kill()
+        else:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self._pid, signal.SIGTERM)
+
+    async def end(self) -> None:
+        """End the tree and wait until it is gone, however often the waiting itself is cancelled."""
+        if self.exit_code is None:
+            self.terminate()
+            asyncio.get_running_loop().call_later(GRACE, self._kill_if_it_runs)
         cancelled = None
         while not self._closed.done():
             try:
