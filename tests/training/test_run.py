@@ -202,8 +202,8 @@ def test_a_worker_that_a_signal_ends_is_explained(name, hint):
 
 def test_nothing_that_the_worker_prints_reaches_our_output(capfd):
     script = """
-from mlrules_mcp.training.worker import claim_stdout
-channel = claim_stdout()
+from mlrules_mcp.training.worker import Channel
+channel = Channel()
 import subprocess
 print("from print")
 os.write(1, b"from the descriptor\\n")

@@ -16,7 +16,7 @@ from mlrules_mcp import __version__
 from mlrules_mcp.training import devices, sample
 from mlrules_mcp.training.checks import TrainingCheck, all_checks
 from mlrules_mcp.training.checks.trains_on_every_device import TrainsOnEveryDevice
-from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError
+from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError, quote
 from mlrules_mcp.training.result import CheckOutcome, DeviceReport, TrainingResult
 from mlrules_mcp.training.trials import Subject, Trials
 
@@ -87,6 +87,7 @@ def run_battery(
             "platform": platform.platform(),
         },
         seconds=_rounded(time.perf_counter() - start),
+        notes=subject.notes,
     )
 
 
@@ -136,6 +137,15 @@ def _run(check: TrainingCheck, trials: Trials) -> CheckOutcome:
     except TrainingFailedError:
         message = f"The model could not be trained on {trials.device}; see {TrainsOnEveryDevice.name}."
         return check.outcome(trials, "not_applicable", message)
+    except TrainingError:
+        raise
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # what a check did not think of is no verdict on a model
+        return check.outcome(trials, "not_applicable", f"This check can't look at this model: {quote(error)}.")
+    if outcome.path is not None and trials.subject.made_by(outcome.path):
+        outcome = replace(outcome, path=None, line=None)
     figures = {name: _rounded(value) if isinstance(value, float) else value for name, value in outcome.figures.items()}
     return replace(outcome, figures=figures)
 

@@ -8,13 +8,16 @@ if TYPE_CHECKING:
     from mlrules_mcp.training.places import Place
 
 QUOTED_CHARACTERS = 300
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 INSTALL = 'pip install "mlrules-mcp[train]"'
 
 Reason: TypeAlias = Literal[
     "bad-argument",
+    "bad-target",
     "not-installed",
     "device-absent",
     "timed-out",
+    "limit",
     "out-of-memory",
     "worker-died",
 ]
@@ -59,8 +62,13 @@ class NotSimulatedError(Exception):
     """The simulated accelerator can't do what the model asks of it: nothing is shown, and nobody is to blame."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on any device."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _OUT_OF_MEMORY)
+
+
 def quote(error: BaseException) -> str:
     """An error's kind and text on one line, cut where it gets long."""
-    text = " ".join(str(error).split())
+    text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     cut = text if len(text) <= QUOTED_CHARACTERS else text[:QUOTED_CHARACTERS] + "…"
     return f"{type(error).__name__}: {cut}" if cut else type(error).__name__

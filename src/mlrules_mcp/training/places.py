@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 _TORCH = "torch"  # the folder of its package
+_WRAPPERS = "mlrules_mcp.training.target"
 _SIMULATED = str(Path(__file__).parent / "simulated")  # stands between a line and PyTorch
 
 
@@ -73,6 +74,8 @@ def of_parameter(model: nn.Module, name: str) -> Place | None:
     The line where the model's class, or a class it inherits from, assigns `self.features`; the line of the
     class statement if no such assignment is written there; None if there is no source to read.
     """
+    if type(model).__mro__[1].__module__.startswith(_WRAPPERS):
+        return of_parameter(model.get_submodule("module"), name.removeprefix("module."))
     attribute = name.partition(".")[0]
     for cls in type(model).__mro__:
         if cls.__module__.partition(".")[0] in {"torch", "lightning", "pytorch_lightning"}:

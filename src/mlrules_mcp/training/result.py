@@ -77,6 +77,7 @@ class TrainingResult:
         checks: one outcome a check and device.
         versions: of python, torch, lightning, mlrules-mcp and the platform.
         seconds: wall time of everything that the worker did.
+        notes: how the subject was made, and what its process was kept from: what people should know of the result.
     """
 
     model: str
@@ -86,6 +87,7 @@ class TrainingResult:
     checks: tuple[CheckOutcome, ...]
     versions: Mapping[str, str]
     seconds: float
+    notes: tuple[str, ...] = ()
 
     @property
     def broken(self) -> list[CheckOutcome]:
@@ -104,7 +106,8 @@ class TrainingResult:
             for entry in data["devices"]
         )
         checks = tuple(CheckOutcome(**entry) for entry in data["checks"])
-        return cls(**{**data, "devices": devices, "checks": checks})
+        notes = tuple(data.get("notes", ()))
+        return cls(**{**data, "devices": devices, "checks": checks, "notes": notes})
 
 
 def _members(value: Any) -> list[tuple[str, Any]]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import sys
@@ -15,14 +16,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
+from mlrules_mcp.training.confinement import default_memory
 from mlrules_mcp.training.errors import INSTALL, TrainingError
 from mlrules_mcp.training.process import WorkerProcess, started
 from mlrules_mcp.training.result import TrainingResult
+from mlrules_mcp.training.target.request import Target
 
 DEVICES = ("auto", "all", "cpu", "cuda", "mps", "xpu", "simulated")
 TIME_LIMIT = 120.0
 LARGEST_SEED = 2**32 - 1  # numpy takes no larger one
 LOG_LINES = 12
+LEAST_MEMORY = 256 * 2**20
 
 WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "mlrules_mcp.training.worker")
 
@@ -30,6 +34,11 @@ WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "mlrules_mcp.trainin
 # the Trainer's defaults, and Lightning does not survive warnings that are made errors.
 FOREIGN_PREFIXES = ("PL_", "SLURM_", "TORCHELASTIC_", "JSM_")
 FOREIGN = {"RANK", "LOCAL_RANK", "GROUP_RANK", "NODE_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "PYTHONWARNINGS"}
+
+
+# How faulthandler begins, and names a line.
+_STACKS = re.compile(r"^(Fatal Python error: |Timeout \()", re.MULTILINE)
+_FRAME = re.compile(r'File "(.+?)", line (\d+) in ')
 
 
 class Progress(NamedTuple):
@@ -48,10 +57,12 @@ async def check_training(
     *,
     seed: int = 0,
     full: bool = False,
+    target: Target | None = None,
     time_limit: float = TIME_LIMIT,
+    memory_limit: int | None = None,
     progress: OnProgress | None = None,
 ) -> TrainingResult:
-    """Train the sample model on the devices of this machine and say what the checks found.
+    """Train a model on the devices of this machine and say what the checks found.
 
     Everything happens in a process of its own, which is gone with all its children and files when this returns,
     raises or is cancelled. Nothing that it prints reaches this process's output.
@@ -61,7 +72,9 @@ async def check_training(
             is; `all` adds that always.
         seed: what all randomness follows from, 0 to 2**32 - 1.
         full: run the slow checks, too.
+        target: the user's module, whose code is run; None is our sample. It is confined as `confinement` tells.
         time_limit: the most seconds that it may take.
+        memory_limit: the most bytes that a target may take; None is half of this machine's memory.
         progress: awaited with each step that begins.
 
     Raises:
@@ -75,7 +88,15 @@ async def check_training(
         raise TrainingError("bad-argument", f"The time limit must be some seconds above 0, not {time_limit}.")
     require_installed()
     command = [*WORKER, "--device", device, "--seed", str(seed), *(["--full"] if full else [])]
-    return TrainingResult.from_dict(await run_worker(command, time_limit, progress))
+    source = None
+    if target is not None:
+        memory = default_memory() if memory_limit is None else memory_limit
+        if memory < LEAST_MEMORY:
+            message = f"The memory limit must be at least {LEAST_MEMORY / 2**20:.0f} MiB, which torch itself takes."
+            raise TrainingError("bad-argument", message)
+        command += ["--target", target.to_json(), "--memory-limit", str(memory), "--time-limit", str(time_limit)]
+        source = Path(target.root)
+    return TrainingResult.from_dict(await run_worker(command, time_limit, progress, source))
 
 
 def require_installed() -> None:
@@ -86,11 +107,19 @@ def require_installed() -> None:
         raise TrainingError("not-installed", message)
 
 
-async def run_worker(command: Sequence[str], time_limit: float, progress: OnProgress | None) -> dict[str, Any]:
+async def run_worker(
+    command: Sequence[str], time_limit: float, progress: OnProgress | None, source: Path | None = None
+) -> dict[str, Any]:
     """Run a worker's command in a temporary folder until it has sent its result.
 
     The worker writes one JSON object a line to its stdout: `{"progress": {"done", "total", "message"}}` any
     number of times, then `{"result": …}` or `{"error": {"reason", "message"}}`. Other lines are passed over.
+
+    Args:
+        command: the program and its arguments.
+        time_limit: seconds.
+        progress: awaited with each step that begins.
+        source: the folder of the user's code, if it runs any: its line is named where the worker was ended.
 
     Returns:
         What stood under `result`.
@@ -103,27 +132,32 @@ async def run_worker(command: Sequence[str], time_limit: float, progress: OnProg
         async with started(command, folder=folder, environment=_environment(folder)) as worker:
             try:
                 async with asyncio.timeout(time_limit) as deadline:
-                    return await _listen(worker, progress)
+                    return await _listen(worker, progress, source)
             except TimeoutError:
                 if not deadline.expired():
                     raise
-                message = f"The training check reached its time limit of {time_limit:g} s and was ended."
+                message = (
+                    f"The training check reached its time limit of {time_limit:g} s and was ended{_at(worker, source)}."
+                )
                 raise TrainingError("timed-out", message, _tail(worker)) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _listen(worker: WorkerProcess, progress: OnProgress | None) -> dict[str, Any]:
+async def _listen(worker: WorkerProcess, progress: OnProgress | None, source: Path | None) -> dict[str, Any]:
+    doing = "starting"
     while (line := await worker.lines.get()) is not None:
         match _parsed(line):
             case {"progress": {"done": int(done), "total": total, "message": str(message)}}:
+                doing = message
                 if progress is not None:
                     await progress(Progress(done, total, message))
             case {"result": dict(result)}:
                 return result
             case {"error": {"reason": reason, "message": str(message)}}:
                 raise TrainingError(reason, message)
-    raise TrainingError("worker-died", _cause_of_death(worker.exit_code), _tail(worker))
+    where = f" It was at: {doing}{_at(worker, source)}." if source is not None else ""
+    raise TrainingError("worker-died", _cause_of_death(worker.exit_code) + where, _tail(worker))
 
 
 def _parsed(line: bytes) -> object:
@@ -142,7 +176,25 @@ def _cause_of_death(exit_code: int | None) -> str:
 
 
 def _tail(worker: WorkerProcess) -> str:
-    return "\n".join(worker.log.decode("utf-8", errors="replace").splitlines()[-LOG_LINES:])
+    """The last lines that were printed, without the stacks that faulthandler writes."""
+    printed, _ = _log_and_stacks(worker)
+    return "\n".join(printed.splitlines()[-LOG_LINES:])
+
+
+def _at(worker: WorkerProcess, source: Path | None) -> str:
+    """`, at FILE:LINE`, the innermost line of the user's in the stacks that faulthandler wrote."""
+    if source is None:
+        return ""
+    for path, line in _FRAME.findall(_log_and_stacks(worker)[1]):
+        if Path(path).is_relative_to(source) and "site-packages" not in path:
+            return f", at {Path(path).relative_to(source).as_posix()}:{line}"
+    return ""
+
+
+def _log_and_stacks(worker: WorkerProcess) -> tuple[str, str]:
+    log = worker.log.decode("utf-8", errors="replace")
+    start = _STACKS.search(log)
+    return (log[: start.start()], log[start.start() :]) if start else (log, "")
 
 
 def _environment(folder: Path) -> dict[str, str]:

@@ -16,13 +16,21 @@ from torch import Tensor
 
 from mlrules_mcp.training import devices, places
 from mlrules_mcp.training.bench import Bench, Looked, Looker, tensors_of
-from mlrules_mcp.training.errors import NotApplicableError, NotSimulatedError, TrainingError, TrainingFailedError, quote
+from mlrules_mcp.training.errors import (
+    NotApplicableError,
+    NotSimulatedError,
+    TrainingError,
+    TrainingFailedError,
+    is_out_of_memory,
+    quote,
+)
+from mlrules_mcp.training.loggers import QuietLogger
 from mlrules_mcp.training.recorder import Recorder
 from mlrules_mcp.training.simulated.device import NotSimulated
 
 T = TypeVar("T")
 
-OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+_OURS = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +44,10 @@ class Subject:
         source: the file or the project's folder whose lines are to blame when something raises.
         epochs: how often training goes through the data.
         threads: of the CPU; None leaves it to PyTorch.
+        batches: how many of the training data an epoch goes through, and of the validation data; None is all of them.
+            A training that is cut short so shows no lasting fall of the loss, so that none is demanded.
+        made_up_loss: the loss is none that the model was made for; whether it falls says nothing.
+        notes: what people should know of how the subject was made.
     """
 
     name: str
@@ -44,6 +56,13 @@ class Subject:
     source: Path
     epochs: int
     threads: int | None = None
+    batches: int | None = None
+    made_up_loss: bool = False
+    notes: tuple[str, ...] = ()
+
+    def made_by(self, path: str) -> bool:
+        """Whether a file is ours and not the subject's: none of its lines is to blame."""
+        return Path(path).is_relative_to(_OURS) and not self.source.is_relative_to(_OURS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +181,8 @@ class Trials:
         return pl.Trainer(
             **devices.trainer_arguments(self.device),
             max_epochs=self.subject.epochs,
+            limit_train_batches=self.subject.batches,
+            limit_val_batches=self.subject.batches,
             callbacks=[watcher],
             # Where an operation has no deterministic form, training goes on and the check sees the difference.
             deterministic="warn",
@@ -169,15 +190,17 @@ class Trials:
             limit_predict_batches=1,
             default_root_dir=self.folder / name,
             plugins=[LightningEnvironment()],
-            logger=False,
+            logger=QuietLogger(self.folder / name),
             enable_progress_bar=False,
             enable_model_summary=False,
         )
 
     def _failure(self, error: BaseException) -> Exception:
+        if isinstance(error, TrainingError):
+            return error
         if isinstance(error, NotSimulated):
             return NotSimulatedError(str(error))
-        if isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY):
+        if is_out_of_memory(error):
             message = f"The model does not fit into the memory of {self.device}: {quote(error)}"
             return TrainingError("out-of-memory", message)
         return TrainingFailedError(quote(error), places.of_error(error, self.subject.source))

@@ -34,6 +34,8 @@ class OverfitsOneBatch(BatchCheck):
 
     def look(self, trials: Trials, bench: Bench) -> CheckOutcome:
         """Train on the batch alone."""
+        if trials.subject.made_up_loss:
+            raise NotApplicableError("The loss is none that the model was made for; what it learns says nothing.")
         state = {key: value.clone() for key, value in bench.model.state_dict().items() if hasattr(value, "clone")}
         start, best, used = math.nan, math.inf, RATES[0]
         steps = 0

@@ -17,7 +17,9 @@ class TrainsOnEveryDevice(TrainingCheck):
 
     The loss falls if its mean over the last fifth of the steps is below that over the first fifth. Where the
     model's ModelCheckpoint says which way its metric should go, the metric must end better than it was before
-    training, too. What raises is broken at the innermost line of the model's own source.
+    training, too. What raises is broken at the innermost line of the model's own source. A training that is cut short,
+    as that of a user's own model is, is met unless something raises or a loss is not finite: that the loss does not
+    fall in so few steps is no fault.
     """
 
     name = "trains-on-every-device"
@@ -44,6 +46,12 @@ class TrainsOnEveryDevice(TrainingCheck):
         fifth = max(1, steps // 5)
         before, after = losses[:fifth].mean().item(), losses[-fifth:].mean().item()
         figures: dict[str, Figure] = {"steps": steps, "loss_before": before, "loss_after": after}
+        if not after < before and trials.subject.batches is not None:
+            message = (
+                f"{steps} steps raise nothing and every loss is finite, {before:.4g} at first and {after:.4g} at last; "
+                "whether it falls for good takes more steps."
+            )
+            return self.outcome(trials, "met", message, figures=figures)
         if not after < before:
             message = (
                 f"The loss does not fall: {before:.4g} over the first {fifth} of {steps} steps, "
@@ -51,7 +59,7 @@ class TrainsOnEveryDevice(TrainingCheck):
             )
             return self.outcome(trials, "broken", message, figures=figures)
         message = f"The loss falls from {before:.4g} to {after:.4g} in {steps} steps"
-        if seen.mode is None:
+        if seen.mode is None or trials.subject.batches is not None:
             return self.outcome(trials, "met", f"{message}.", figures=figures)
 
         start, end = seen.validation[0], seen.validation[-1]
