@@ -8,6 +8,7 @@ from importlib import import_module
 import click
 
 from mlrules_mcp import __version__
+from mlrules_mcp.cli.shared import training_code_option
 
 _COMMANDS = ("check", "explain", "review", "rules", "serve", "train-check")
 _SERVER_HINT = """\
@@ -32,8 +33,9 @@ class _Commands(click.Group):
 
 @click.group(cls=_Commands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mlrules-mcp")
+@training_code_option
 @click.pass_context
-def cli(context: click.Context) -> None:
+def cli(context: click.Context, allow_training_code: bool) -> None:
     """Machine-learning practices for coding assistants: rules, checks with fixes, and a training check.
 
     Without a command it is the MCP server on standard input and output.
@@ -43,7 +45,9 @@ def cli(context: click.Context) -> None:
             click.echo(_SERVER_HINT, err=True)
         serve = cli.get_command(context, "serve")
         assert serve is not None
-        context.invoke(serve)
+        context.invoke(serve, allow_training_code=allow_training_code)
+    elif allow_training_code:
+        raise click.UsageError(f"--allow-training-code is for the server, not for {context.invoked_subcommand}.")
 
 
 def main() -> None:

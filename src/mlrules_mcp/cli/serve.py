@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mlrules_mcp.cli.shared import Failure, load_catalogue, manifests_option
+from mlrules_mcp.cli.shared import Failure, load_catalogue, manifests_option, training_code_option
 
 if TYPE_CHECKING:
     from mlrules_mcp.catalogue import Catalogue
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     help="A folder whose files the tools may read. May be repeated. Default: the current folder; over HTTP none.",
 )
 @manifests_option
+@training_code_option
 @click.option("--host", default="127.0.0.1", metavar="ADDRESS", help="HTTP: where to listen. Default: 127.0.0.1.")
 @click.option(
     "--port", default=8000, type=click.IntRange(0, 65535), help="HTTP: the port; 0 takes a free one. Default: 8000."
@@ -57,6 +58,7 @@ def serve(
     transport: str = "stdio",
     roots: tuple[Path, ...] = (),
     manifests: tuple[Path, ...] = (),
+    allow_training_code: bool = False,
     host: str = "127.0.0.1",
     port: int = 8000,
     allowed_hosts: tuple[str, ...] = (),
@@ -67,6 +69,8 @@ def serve(
 ) -> None:
     """Run the MCP server, for one client over stdio or for many over HTTP."""
     if transport == "http":
+        if allow_training_code:
+            raise Failure("--allow-training-code is for stdio alone: over HTTP, others' code would run here.")
         if find_spec("uvicorn") is None:
             raise Failure("Serving over HTTP needs uvicorn; install with: pip install 'mlrules-mcp[http]'")
         if not insecure and not _is_loopback(host):
@@ -78,7 +82,7 @@ def serve(
     catalogue = load_catalogue(manifests)
     from mlrules_mcp.server.app import build_server
 
-    build_server(catalogue, roots or (Path.cwd(),)).run(transport="stdio")
+    build_server(catalogue, roots or (Path.cwd(),), training_code=allow_training_code).run(transport="stdio")
 
 
 def _serve_http(

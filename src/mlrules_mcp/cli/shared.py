@@ -31,6 +31,13 @@ manifests_option = click.option(
 )
 
 
+training_code_option = click.option(
+    "--allow-training-code",
+    is_flag=True,
+    help="Let check_training run the code of the user's own module, within limits and without network. Stdio alone.",
+)
+
+
 def format_option(*formats: str) -> Callable[[_Command], _Command]:
     """The option `--format`, as `output`; text unless said otherwise."""
     return click.option("--format", "output", type=click.Choice(formats), default="text", help="Default: text.")

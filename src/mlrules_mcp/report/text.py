@@ -84,6 +84,7 @@ def training_text(result: TrainingResult, style: Style = plain) -> str:
     """The answer of the training check: devices with their figures, then the verdicts."""
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     lines = [f"Trained {result.model} ({result.parameters or 0:,} parameters, seed {result.seed}); {versions}."]
+    lines += result.notes
     lines += [device_text(report, style) for report in result.devices]
     colours = {"met": "green", "broken": "red"}
     for outcome in result.checks:

@@ -83,15 +83,18 @@ class RulesServer(MCPServer[Any]):
         ]
 
 
-def build_server(catalogue: Catalogue, roots: Iterable[Path] = (), *, keep_reports: bool = True) -> RulesServer:
+def build_server(
+    catalogue: Catalogue, roots: Iterable[Path] = (), *, keep_reports: bool = True, training_code: bool = False
+) -> RulesServer:
     """The MCP server with all its tools and resources.
 
     Args:
         roots: the folders whose files the tools may read; none lets them see only what a call passes in.
         keep_reports: whether reports of runs are kept in memory and linked to. False for a service of several
             replicas or of clients that must not see each other's runs.
+        training_code: whether check_training may run the user's own code.
     """
-    context = ServerContext(catalogue, tuple(roots), ReportStore() if keep_reports else None)
+    context = ServerContext(catalogue, tuple(roots), training_code, ReportStore() if keep_reports else None)
     # The SDK logs each refused argument at INFO: a line on stderr for every slip of an assistant.
     logging.getLogger("mcp").setLevel(logging.WARNING)
     server = RulesServer(

@@ -33,6 +33,7 @@ class ServerContext:
     Attributes:
         catalogue: the rules and checks in force; a new one takes its place when a rule file changes.
         roots: the folders whose files may be read; none lets tools see only what a call passes in.
+        training_code: whether check_training may run the user's own code.
         reports: where reports of runs are kept; None where a link to one might not resolve.
         notices: where changes are published.
         warning: what every answer has to say as long as it holds, such as that a rule file can't be read.
@@ -40,6 +41,7 @@ class ServerContext:
 
     catalogue: Catalogue
     roots: tuple[Path, ...] = ()
+    training_code: bool = False
     reports: ReportStore | None = None
     notices: Notices = field(default_factory=Notices)
     warning: str | None = None

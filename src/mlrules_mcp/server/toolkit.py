@@ -75,14 +75,14 @@ def make_tool(
 
     Args:
         time_limit: the most seconds that a call may take.
-        runs_code: it runs code of the user's, which may do anything.
+        runs_code: it runs code of the user's, which may do anything but reach the network.
     """
     annotations = ToolAnnotations(
         title=title,
         read_only_hint=not runs_code,
         destructive_hint=runs_code,
         idempotent_hint=not runs_code,
-        open_world_hint=runs_code,
+        open_world_hint=False,
     )
     tool = StrictTool.from_function(function, annotations=annotations)
     assert isinstance(tool, StrictTool)

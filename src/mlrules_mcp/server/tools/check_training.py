@@ -16,11 +16,13 @@ from mlrules_mcp.report.curves_png import can_draw, curves_png, require_drawing
 from mlrules_mcp.report.text import training_text
 from mlrules_mcp.report.training_html import training_html
 from mlrules_mcp.server.reports import Content
-from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool
+from mlrules_mcp.server.toolkit import NOT_GIVEN, ServerContext, answer, make_tool
 from mlrules_mcp.training.errors import TrainingError
 from mlrules_mcp.training.result import TrainingResult
 from mlrules_mcp.training.run import Progress
 from mlrules_mcp.training.run import check_training as run_training_check
+from mlrules_mcp.training.target.request import Target, file_of, read_target
+from mlrules_mcp.training.turns import Turns
 
 
 class Training(BaseModel):
@@ -31,7 +33,8 @@ class Training(BaseModel):
 
 
 def build(context: ServerContext) -> Tool:
-    """The tool."""
+    """The tool; where the operator allows it, it runs the user's code, and its annotations say so."""
+    turns = Turns()
 
     async def check_training(
         ctx: Context,
@@ -41,16 +44,31 @@ def build(context: ServerContext) -> Tool:
         ] = "auto",
         full: Annotated[bool, Field(description="also the slow checks")] = False,
         curves: Annotated[bool, Field(description="also an image of the loss curves")] = False,
+        target: Annotated[str, Field(description="FILE.py:CLASS, the user's own module to train")] = NOT_GIVEN,
+        init_args: dict[str, Any] | None = None,
+        data: Annotated[str, Field(description="FILE.py:CLASS, its DataModule")] = NOT_GIVEN,
+        data_args: dict[str, Any] | None = None,
+        batch: Annotated[Any, Field(description='or [{"shape": [8, 3], "dtype": "int64", "high": 10}]')] = None,
+        loss: Annotated[str, Field(description="of an nn.Module, such as mse")] = NOT_GIVEN,
     ) -> Annotated[CallToolResult, Training]:
         """Train a small sample model on this machine's devices, to prove that training works there (some seconds)."""
+        shown = 0.0
 
         async def report(progress: Progress) -> None:
-            await ctx.report_progress(progress.done, progress.total, progress.message)
+            nonlocal shown
+            shown = max(float(progress.done), shown + 0.001)  # clients want it to rise with each message
+            await ctx.report_progress(shown, progress.total, progress.message)
+
+        async def waiting(before: int) -> None:
+            await report(Progress(0, None, f"waiting: {before} before you"))
 
         try:
             if curves:
                 require_drawing()
-            result = await run_training_check(device, full=full, progress=report)
+            options = {"init_args": init_args, "data": data, "data_args": data_args, "batch": batch, "loss": loss}
+            subject = _target(context, target, options)
+            async with turns.turn(waiting):
+                result = await run_training_check(device, full=full, target=subject, progress=report)
         except TrainingError as error:
             raise ToolError(str(error)) from None
         links = await context.keep_report("training", _title(result), _contents(result))
@@ -60,7 +78,25 @@ def build(context: ServerContext) -> Tool:
             reply.content.append(ImageContent(type="image", data=picture, mime_type="image/png"))
         return reply
 
-    return make_tool(check_training, "Check training", time_limit=900)
+    return make_tool(check_training, "Check training", time_limit=900, runs_code=context.training_code)
+
+
+def _target(context: ServerContext, target: str | None, options: dict[str, Any]) -> Target | None:
+    """The user's module, if one is named and its code may be run."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if target is None:
+        if given:
+            raise ToolError(f"`{next(iter(given))}` is for the user's own module: pass `target`, too.")
+        return None
+    if not context.training_code:
+        raise ToolError(
+            "This server does not run the user's code. Whoever starts it allows that with: "
+            f"mlrules-mcp serve --allow-training-code. By hand: mlrules-mcp train-check --target {target}"
+        )
+    _, root = context.allowed(file_of(target))
+    if "data" in given:
+        context.allowed(file_of(given["data"]))
+    return read_target(target, folder=root, **given)
 
 
 def _title(result: TrainingResult) -> str:
