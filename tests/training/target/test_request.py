@@ -78,6 +78,12 @@ def test_an_argument_called_model_is_an_argument(project):
     assert read(project, init_args={"model": {"depth": 3}}).init_args == {"model": {"depth": 3}}
 
 
+def test_a_module_among_the_arguments_is_no_configuration(project):
+    net = {"class_path": "models.net.Net", "init_args": {"hidden": 8}}
+    for given in ({"model": net, "rate": 0.1}, {"model": net}):
+        assert read(project, "models/net.py:Lit", init_args=given).init_args == given
+
+
 def test_a_data_module_of_the_command_line_goes_before_that_of_a_configuration(project):
     options = {"init_args": {"model": {}, "data": {"class_path": "a.B"}}, "data": "data.py:D", "data_args": '{"n": 2}'}
     target = read(project, **options)

@@ -12,6 +12,7 @@ from mlrules_mcp.training.errors import TrainingError
 from mlrules_mcp.training.target.loading import Importer
 
 _EXAMPLES = {"int": 64, "float": 0.001, "bool": True, "str": "…", "list": [64, 64], "dict": {}, "tuple": [64, 64]}
+_OBJECTS = {"model", "net", "network", "backbone", "encoder", "decoder", "criterion", "loss_fn", "optimizer", "scheduler"}
 
 
 def check_arguments(cls: type, given: Mapping[str, Any], option: str) -> None:
@@ -78,7 +79,9 @@ def _example(parameter: inspect.Parameter) -> Any:
     name = getattr(annotation, "__name__", str(annotation)).partition("[")[0].partition(" ")[0].lower()
     if name in _EXAMPLES:
         return _EXAMPLES[name]
-    if annotation is parameter.empty:
-        return 64
+    if annotation is parameter.empty and parameter.name in {"lr", "learning_rate"}:
+        return _EXAMPLES["float"]
+    if annotation is parameter.empty and parameter.name not in _OBJECTS:
+        return _EXAMPLES["int"]
     full = f"{annotation.__module__}.{annotation.__qualname__}" if inspect.isclass(annotation) else "package.Class"
     return {"class_path": full, "init_args": {}}

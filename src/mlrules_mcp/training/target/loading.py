@@ -37,8 +37,9 @@ class Importer:
         project = project_of(self.file)
         self.source = project if self.root.is_relative_to(project) else self.root
         start, _ = _module_name(self.file)
-        folders = [start, self.root, project, project / "src", self.root / "src"]
-        sys.path[:0] = [str(folder) for folder in dict.fromkeys(folders) if folder.is_dir()]
+        sys.path[:0] = [str(start), str(self.root)]
+        # Last, for a package that is not installed: not to hide one that is.
+        sys.path += [str(folder) for folder in (project, project / "src", self.root / "src") if folder.is_dir()]
         sys.argv[:] = [str(self.file)]
         sys.meta_path.insert(0, _Aliases())
 

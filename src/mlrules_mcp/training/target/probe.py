@@ -58,7 +58,7 @@ def take_steps(
                 devices=1,
                 max_epochs=1,
                 limit_train_batches=STEPS,
-                limit_val_batches=0,
+                limit_val_batches=1,
                 num_sanity_val_steps=0,
                 callbacks=[watcher],
                 default_root_dir=folder,

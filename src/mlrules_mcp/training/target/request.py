@@ -93,7 +93,7 @@ def read_target(
     """
     file, cls = _file_and_class(target, folder, "target")
     root = folder.resolve() if file.is_relative_to(folder.resolve()) else project_of(file)
-    settings = _settings(_mapping(init_args, "init_args", folder), str(file))
+    settings = _settings(_mapping(init_args, "init_args", folder), str(file), cls)
     if data is not None:
         settings["data"] = ":".join(filter(None, map(str, _file_and_class(data, folder, "data"))))
     if data_args is not None:
@@ -172,20 +172,17 @@ def _parsed(text: str, what: str, yaml: bool) -> Any:
         raise _bad(f"{what} is not valid {kind}: {' '.join(str(error).split())}.") from None
 
 
-def _settings(read: dict[str, Any], file: str) -> dict[str, Any]:
+def _settings(read: dict[str, Any], file: str, cls: str | None) -> dict[str, Any]:
     """Init arguments, or a configuration of LightningCLI or Hydra, as the attributes of a Target."""
     if isinstance(read.get("fit"), dict) and read.keys() <= _CONFIG_KEYS | {"fit"}:
         read = read["fit"]
-    is_config = isinstance(read.get("model"), dict) and (
-        "class_path" in read["model"] or (read.keys() <= _CONFIG_KEYS and len(read) > 1)
-    )
-    if not is_config:
-        cls, args = _class_and_args(read)
-        return {"init_args": args} | ({"cls": cls.rpartition(".")[2]} if cls else {})
-    cls, args = _class_and_args(read["model"])
+    if not _is_configuration(read, cls):
+        name, args = _class_and_args(read)
+        return {"init_args": args} | ({"cls": name.rpartition(".")[2]} if name else {})
+    name, args = _class_and_args(read["model"])
     settings: dict[str, Any] = {"init_args": args}
-    if cls:
-        settings["cls"] = cls.rpartition(".")[2]
+    if name:
+        settings["cls"] = name.rpartition(".")[2]
     if isinstance(read.get("data"), dict):
         settings["data"], settings["data_args"] = _class_and_args(read["data"])
         settings["data"] = settings["data"] or file
@@ -195,6 +192,19 @@ def _settings(read: dict[str, Any], file: str) -> dict[str, Any]:
     if unused:
         settings["notes"] = (f"Not used of the configuration: {', '.join(unused)}.",)
     return settings
+
+
+def _is_configuration(read: Mapping[str, Any], cls: str | None) -> bool:
+    """Whether `model` is a section of LightningCLI's configuration, rather than an argument of that name."""
+    model = read.get("model")
+    if not isinstance(model, dict):
+        return False
+    name, _ = _class_and_args(model)
+    if "trainer" in read:
+        return True
+    if len(read) == 1:
+        return name is not None and cls in {None, name.rpartition(".")[2]}
+    return read.keys() <= _CONFIG_KEYS
 
 
 def _class_and_args(read: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:

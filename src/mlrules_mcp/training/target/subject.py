@@ -195,6 +195,7 @@ class _Maker:
             likely = guessing.target_specs(wrapper.first_tensor(outputs)) if outputs is not None else ()
             targets = [*likely, {"shape": shape[:1], "dtype": "int64"}, {"shape": [shape[0], 1], "low": 0.0}]
             yield from ([spec, target] for target in targets)
+            yield [spec, spec]
             yield spec
 
     def _example(self, made: pl.LightningModule) -> tuple[dict[str, Any], Any] | None:
