@@ -24,6 +24,8 @@ from mlrules_mcp.training.run import check_training as run_training_check
 from mlrules_mcp.training.target.request import Target, file_of, read_target
 from mlrules_mcp.training.turns import Turns
 
+_OPTIONS = ("init_args", "data", "data_args", "batch", "loss")
+
 
 class Training(BaseModel):
     """How training went on each device, and what the checks say."""
@@ -44,14 +46,14 @@ def build(context: ServerContext) -> Tool:
         ] = "auto",
         full: Annotated[bool, Field(description="also the slow checks")] = False,
         curves: Annotated[bool, Field(description="also an image of the loss curves")] = False,
-        target: Annotated[str, Field(description="FILE.py:CLASS, the user's own module to train")] = NOT_GIVEN,
+        target: Annotated[str, Field(description="FILE.py:CLASS to train")] = NOT_GIVEN,
         init_args: dict[str, Any] | None = None,
-        data: Annotated[str, Field(description="FILE.py:CLASS, its DataModule")] = NOT_GIVEN,
+        data: Annotated[str, Field(description="FILE.py:DATAMODULE")] = NOT_GIVEN,
         data_args: dict[str, Any] | None = None,
-        batch: Annotated[Any, Field(description='or [{"shape": [8, 3], "dtype": "int64", "high": 10}]')] = None,
-        loss: Annotated[str, Field(description="of an nn.Module, such as mse")] = NOT_GIVEN,
+        batch: Annotated[Any, Field(description="or [{shape: [8], dtype: int64, high: 9}]")] = None,
+        loss: Annotated[str, Field(description="such as mse")] = NOT_GIVEN,
     ) -> Annotated[CallToolResult, Training]:
-        """Train a small sample model on this machine's devices, to prove that training works there (some seconds)."""
+        """Train a sample model on this machine's devices, to prove that training works there."""
         shown = 0.0
 
         async def report(progress: Progress) -> None:
@@ -65,7 +67,7 @@ def build(context: ServerContext) -> Tool:
         try:
             if curves:
                 require_drawing()
-            options = {"init_args": init_args, "data": data, "data_args": data_args, "batch": batch, "loss": loss}
+            options = dict(zip(_OPTIONS, (init_args, data, data_args, batch, loss), strict=True))
             subject = _target(context, target, options)
             async with turns.turn(waiting):
                 result = await run_training_check(device, full=full, target=subject, progress=report)
@@ -78,7 +80,11 @@ def build(context: ServerContext) -> Tool:
             reply.content.append(ImageContent(type="image", data=picture, mime_type="image/png"))
         return reply
 
-    return make_tool(check_training, "Check training", time_limit=900, runs_code=context.training_code)
+    tool = make_tool(check_training, "Check training", time_limit=900, runs_code=context.training_code)
+    if not context.training_code:  # they would only cost tokens
+        for name in _OPTIONS:
+            del tool.parameters["properties"][name]
+    return tool
 
 
 def _target(context: ServerContext, target: str | None, options: dict[str, Any]) -> Target | None:

@@ -12,7 +12,18 @@ from mlrules_mcp.training.errors import TrainingError
 from mlrules_mcp.training.target.loading import Importer
 
 _EXAMPLES = {"int": 64, "float": 0.001, "bool": True, "str": "…", "list": [64, 64], "dict": {}, "tuple": [64, 64]}
-_OBJECTS = {"model", "net", "network", "backbone", "encoder", "decoder", "criterion", "loss_fn", "optimizer", "scheduler"}
+_OBJECTS = {
+    "model",
+    "net",
+    "network",
+    "backbone",
+    "encoder",
+    "decoder",
+    "criterion",
+    "loss_fn",
+    "optimizer",
+    "scheduler",
+}
 
 
 def check_arguments(cls: type, given: Mapping[str, Any], option: str) -> None:
