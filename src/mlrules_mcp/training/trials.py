@@ -131,13 +131,29 @@ class Trials:
         seen: T = looker.seen
         return seen
 
-    def watch(self, watcher: pl.Callback) -> None:
-        """Train a fresh model, made from the seed, until the watcher raises Looked; errors as in `on_first_batch`."""
+    def watch(
+        self,
+        watcher: pl.Callback,
+        *,
+        tap: Callable[[pl.LightningDataModule], None] = lambda data: None,
+        resume: Path | None = None,
+        least_epochs: int = 1,
+    ) -> None:
+        """Train a fresh model, made from the seed, until the watcher raises Looked; errors as in `on_first_batch`.
+
+        Args:
+            watcher: sees the training.
+            tap: gets the fresh data before it is used.
+            resume: the checkpoint to go on from.
+            least_epochs: how often to go through the data at least.
+        """
         self._use_threads()
-        trainer = self._trainer("watched", watcher)
+        trainer = self._trainer("watched", watcher, least_epochs)
         try:
             pl.seed_everything(self.seed, workers=True, verbose=False)
-            trainer.fit(self.subject.model(), self.subject.data())
+            model, data = self.subject.model(), self.subject.data()
+            tap(data)
+            trainer.fit(model, data, ckpt_path=resume)
         except Looked:
             pass
         except NotApplicableError:
@@ -177,10 +193,10 @@ class Trials:
         if self.subject.threads is not None:
             torch.set_num_threads(self.subject.threads)
 
-    def _trainer(self, name: str, watcher: pl.Callback) -> pl.Trainer:
+    def _trainer(self, name: str, watcher: pl.Callback, least_epochs: int = 1) -> pl.Trainer:
         return pl.Trainer(
             **devices.trainer_arguments(self.device),
-            max_epochs=self.subject.epochs,
+            max_epochs=max(self.subject.epochs, least_epochs),
             limit_train_batches=self.subject.batches,
             limit_val_batches=self.subject.batches,
             callbacks=[watcher],
