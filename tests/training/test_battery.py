@@ -100,3 +100,16 @@ def test_slow_checks_are_left_to_full_runs_and_run_on_the_first_device_if_once_i
     quick = [("cpu", TrainsOnEveryDevice.name), ("simulated", TrainsOnEveryDevice.name)]
     assert ran(full=False) == quick
     assert ran(full=True) == [("cpu", "slow"), *quick]
+
+
+def test_a_check_that_raises_ends_neither_the_others_nor_the_run(subject, tmp_path, monkeypatch):
+    class Raises(TrainingCheck):
+        name, rule = "raises", "block.rule"
+
+        def run(self, trials):
+            raise KeyError("epoch")
+
+    monkeypatch.setattr(battery, "all_checks", lambda: (Raises(), TrainsOnEveryDevice()))
+    result = battery.run_battery("cpu", seed=0, folder=tmp_path, subject=subject(WaveformClassifier))
+    assert [outcome.status for outcome in result.checks] == ["not_applicable", "met"]
+    assert result.checks[0].message == "This check can't look at this model: KeyError: 'epoch'."

@@ -77,7 +77,7 @@ class LoaderThroughput(TrainingCheck):
 def _loader(trials: Trials) -> DataLoader[Any]:
     from torch.utils.data import DataLoader, IterableDataset  # noqa: PLC0415
 
-    loader = trials.first.trainer.train_dataloader
+    loader = trials.first.data.train_dataloader()
     if not isinstance(loader, DataLoader) or isinstance(loader.dataset, IterableDataset):
         raise NotApplicableError(
             "The training data does not come from one DataLoader with a dataset that has a length."
