@@ -48,6 +48,8 @@ class Subject:
             A training that is cut short so shows no lasting fall of the loss, so that none is demanded.
         made_up_loss: the loss is none that the model was made for; whether it falls says nothing.
         notes: what people should know of how the subject was made.
+        remake: makes the same subject in another process, which it is sent to by pickle; None if the subject itself
+            can be sent.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Subject:
     def made_by(self, path: str) -> bool:
         """Whether a file is ours and not the subject's: none of its lines is to blame."""
         return Path(path).is_relative_to(_OURS) and not self.source.is_relative_to(_OURS)
+    remake: Callable[[], Subject] | None = None
 
 
 @dataclass(frozen=True, slots=True)
