@@ -51,14 +51,17 @@ class Bench:
             raise NotApplicableError("The training step returns no loss that has a gradient.")
         return loss
 
-    def gradients(self, batch: Any = None, seed: int | None = None) -> tuple[float, Tensor]:
-        """The loss of a batch and the gradients of all parameters in a row, float64 of shape (numbers,), on the CPU."""
+    def gradients(self, batch: Any = None, seed: int | None = None, scale: float = 1.0) -> tuple[float, Tensor]:
+        """The loss of a batch and the gradients of all parameters in a row, float64 of shape (numbers,), on the CPU.
+
+        While they are computed, the gradients are so many times as large as `scale` says, as under a GradScaler.
+        """
         self.model.zero_grad()
         loss = self.loss(batch, seed)
-        loss.backward()  # type: ignore[no-untyped-call]
+        (loss * scale).backward()  # type: ignore[no-untyped-call]
         trained = [each for each in self.model.parameters() if each.requires_grad]
         row = [(torch.zeros_like(each) if each.grad is None else each.grad.to_dense()).flatten() for each in trained]
-        return loss.item(), torch.cat([each.detach().cpu().double() for each in row])
+        return loss.item(), torch.cat([each.detach().cpu().double() for each in row]) / scale
 
     def forward_input(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments that `forward` is called with: by the training step, or else `example_input_array`.

@@ -98,3 +98,31 @@ def test_parameters_in_another_precision_are_not_judged(verdict):
             return super().forward(signals.bfloat16()).float()
 
     assert verdict(Half).status == "not_applicable"
+
+
+def on_simulated(subject, folder, model):
+    trials = Trials(subject(model, source=__file__), "simulated", seed=0, folder=folder)
+    with devices.made_present("simulated"):
+        return PrecisionAgreement().run(trials)
+
+
+def test_float16_is_told_on_accelerators_with_the_scale_that_fits(subject, tmp_path):
+    class Steep(WaveformClassifier):
+        def training_step(self, batch, batch_idx):
+            return super().training_step(batch, batch_idx) * 16
+
+    outcome = on_simulated(subject, tmp_path, Steep)
+    assert outcome.status == "met"
+    assert outcome.figures["gradient_cosine_float16"] > 0.99
+    assert 1 <= outcome.figures["loss_scale_float16"] < 2**16
+    assert "In float16, scaled by" in outcome.message
+
+
+def test_what_overflows_in_float16_alone_is_told_and_not_broken(subject, tmp_path):
+    class Large(WaveformClassifier):
+        def forward(self, signals):
+            return self.classifier(self.features(signals) * 1e5) / 1e5
+
+    outcome = on_simulated(subject, tmp_path, Large)
+    assert outcome.status == "met"
+    assert "In float16 the loss is not finite" in outcome.message

@@ -11,11 +11,14 @@ from mlrules_mcp.training.errors import NotApplicableError, TrainingFailedError
 from mlrules_mcp.training.result import CheckOutcome, Figure
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from mlrules_mcp.training.bench import Bench
     from mlrules_mcp.training.trials import Trials
 
 LOSS_APART = 0.05
 COSINE = 0.9
+LARGEST_SCALE = 2.0**16  # where PyTorch's GradScaler begins
 
 
 class PrecisionAgreement(BatchCheck):
@@ -26,6 +29,9 @@ class PrecisionAgreement(BatchCheck):
     three decimal digits, which costs a model of sound scales a percent or so. It breaks where large numbers cancel
     out, where something overflows, and where autocast refuses an operation, such as binary_cross_entropy. It does
     not apply to a model whose parameters are not in float32, or whose draws differ between the precisions.
+
+    On accelerators, float16 is told beside it: with the largest scale of the loss, from 65536 down, that leaves the
+    gradients finite, as a GradScaler finds it. Whoever trains in bfloat16 need not care, so that it breaks nothing.
     """
 
     name = "precision-agreement"
@@ -53,6 +59,9 @@ class PrecisionAgreement(BatchCheck):
                 message = (
                     f"Under autocast to bfloat16 the loss is {apart:.2g} off; the gradients' cosine is {cosine:.4f}."
                 )
+                if bench.device != "cpu":
+                    told, in_float16 = _in_float16(bench, gradient)
+                    message, figures = f"{message} {told}", figures | in_float16
                 return self.outcome(trials, "met", message, figures=figures)
             redrawn, _ = bench.gradients(seed=bench.seed + 1)
         if redrawn != loss:
@@ -69,3 +78,26 @@ class PrecisionAgreement(BatchCheck):
     def failed(self, trials: Trials, error: TrainingFailedError) -> CheckOutcome:
         """The step trains in float32: it is autocast that it does not run under."""
         return self.outcome(trials, "broken", f"Under autocast to bfloat16 the step raises {error}", place=error.place)
+
+
+def _in_float16(bench: Bench, gradient: Tensor) -> tuple[str, dict[str, Figure]]:
+    """How the step does in float16, and the figures.
+
+    Args:
+        bench: the step.
+        gradient: that of float32, of shape (numbers,).
+    """
+    import torch  # noqa: PLC0415
+
+    scale = LARGEST_SCALE
+    while scale >= 1:
+        with torch.autocast(bench.device, dtype=torch.float16):
+            loss, lower = bench.gradients(scale=scale)
+        if not math.isfinite(loss):
+            return "In float16 the loss is not finite.", {"loss_float16": loss}
+        if lower.isfinite().all():
+            cosine = torch.nn.functional.cosine_similarity(gradient, lower, dim=0).item()
+            figures: dict[str, Figure] = {"loss_float16": loss, "gradient_cosine_float16": cosine}
+            return f"In float16, scaled by {scale:g}, it is {cosine:.4f}.", figures | {"loss_scale_float16": scale}
+        scale /= 2
+    return "In float16 the gradients are not finite at any scale.", {"loss_float16": loss, "loss_scale_float16": 0}
