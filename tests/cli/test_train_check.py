@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ from click.testing import CliRunner
 
 from mlrules_mcp.cli import cli
 from mlrules_mcp.training import run
-from mlrules_mcp.training.result import TrainingResult
+from mlrules_mcp.training.result import CheckOutcome, TrainingResult
+from mlrules_mcp.training.spread import Spread
 
 RESULT = TrainingResult("Net", 8, 0, (), (), {"torch": "2"}, 1.0, ("The network was refused.",))
 
@@ -83,3 +86,27 @@ def test_leave_to_run_code_is_the_servers_over_stdio_alone() -> None:
     done = CliRunner().invoke(cli, ["serve", "--transport", "http", "--allow-training-code"])
     assert done.exit_code == 2
     assert "is for stdio alone" in done.stderr
+
+
+def test_several_machines_need_torchrun_and_train_the_sample(asked: dict[str, Any]) -> None:
+    alone = invoke("--nodes", "2")
+    assert alone.exit_code == 2
+    assert "On each machine, run: torchrun --nnodes 2" in alone.stderr
+    own = invoke("--nodes", "2", "--target", "net.py:Net")
+    assert (own.exit_code, "--nodes trains the sample" in own.stderr) == (2, True)
+    assert asked == {}
+
+
+@pytest.mark.parametrize(("rank", "broken", "speaks"), [(0, False, True), (1, False, False), (1, True, True)])
+def test_the_first_of_many_processes_reports_and_another_one_only_what_is_broken(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch, rank: int, broken: bool, speaks: bool
+) -> None:
+    for name, value in {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "LOCAL_WORLD_SIZE": 2}.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", "29500")
+    outcome = CheckOutcome("a-check", "block.rule", "cpu", "broken", "It is broken.")
+    monkeypatch.setattr(sys.modules[__name__], "RESULT", replace(RESULT, checks=(outcome,) if broken else ()))
+    done = invoke("--nodes", "1")
+    assert (done.exit_code, bool(done.stdout)) == (int(broken), speaks)
+    assert asked["spread"] == Spread(nodes=1, strategy="ddp", rank=rank, processes=2)

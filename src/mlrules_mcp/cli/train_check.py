@@ -19,6 +19,8 @@ from mlrules_mcp.cli.shared import Failure, format_option, to_json
 )
 @click.option("--seed", default=0, help="What all randomness follows from. Default: 0.")
 @click.option("--full", is_flag=True, help="Run the slow checks, too, such as training in two processes.")
+@click.option("--nodes", type=int, metavar="N", help="Train in all processes that torchrun starts on N machines.")
+@click.option("--strategy", default="ddp", help="With --nodes: ddp (default), or fsdp on CUDA GPUs.")
 @click.option("--target", metavar="FILE.py:CLASS", help="Your own LightningModule or nn.Module. Its code is run.")
 @click.option(
     "--init-args",
@@ -36,6 +38,8 @@ def train_check(
     device: str,
     seed: int,
     full: bool,
+    nodes: int | None,
+    strategy: str,
     target: str | None,
     time_limit: float,
     memory_limit: float | None,
@@ -48,6 +52,10 @@ def train_check(
     network and, where the system allows it, with whatever it writes into the project discarded. Without --data and
     --batch, its own loaders, the DataModule of its file or its layers tell what to train it on.
 
+    With --nodes, torchrun starts this command once for each process on each machine; all of them train the sample
+    together, with the checks that hold for many processes, and the first one reports. The others speak up only if
+    something is broken there. What they exchange needs a network that they can reach each other on.
+
     --format html prints a page with the loss curves: train-check --format html > report.html
 
     Exit code: 0 nothing is broken, 1 something is, 2 it could not run.
@@ -57,6 +65,8 @@ def train_check(
       mlrules-mcp train-check
       mlrules-mcp train-check --target model.py:Net --init-args '{"hidden": 64}' --data data.py:Digits
       mlrules-mcp train-check --target src/model.py:Net --init-args config.yaml
+      torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
+        --no-python mlrules-mcp train-check --nodes 2 --strategy fsdp
       mlrules-mcp train-check --target net.py --loss cross_entropy \\
         --batch '[{"shape": [8, 3, 32, 32]}, {"shape": [8], "dtype": "int64", "high": 10}]'
     """
@@ -66,18 +76,23 @@ def train_check(
     from mlrules_mcp.report.text import training_text
     from mlrules_mcp.training.errors import TrainingError
     from mlrules_mcp.training.run import check_training
+    from mlrules_mcp.training.spread import Spread
     from mlrules_mcp.training.target.request import read_target
 
     try:
         given = [name for name, value in {**options, "memory_limit": memory_limit}.items() if value is not None]
         if target is None and given:
             raise Failure(f"--{given[0].replace('_', '-')} is for your own module: pass --target, too.")
+        if target is not None and nodes is not None:
+            raise Failure("--nodes trains the sample: your own module runs without a network.")
+        spread = None if nodes is None else Spread.of_environment(nodes, strategy)
         subject = None if target is None else read_target(target, folder=Path.cwd(), **options)
         with training_progress() as progress:
             checking = check_training(
                 device,
                 seed=seed,
                 full=full,
+                spread=spread,
                 target=subject,
                 time_limit=time_limit,
                 memory_limit=None if memory_limit is None else int(memory_limit * 2**30),
@@ -86,6 +101,8 @@ def train_check(
             result = asyncio.run(checking)
     except TrainingError as error:
         raise Failure(str(error)) from None
+    if spread is not None and spread.rank and not result.broken:
+        return
     if output == "html":
         from mlrules_mcp.report.training_html import training_html
 

@@ -18,9 +18,11 @@ from mlrules_mcp.training.checks import TrainingCheck, all_checks
 from mlrules_mcp.training.checks.trains_on_every_device import TrainsOnEveryDevice
 from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError, quote
 from mlrules_mcp.training.result import CheckOutcome, DeviceReport, TrainingResult
+from mlrules_mcp.training.spread import Spread
 from mlrules_mcp.training.trials import Subject, Trials
 
 CURVE_POINTS = 24
+SHARED = ("cpu", "cuda")  # where Lightning's strategies for several processes run
 
 SAMPLE = Subject(
     name="WaveformClassifier",
@@ -41,6 +43,7 @@ def run_battery(
     folder: Path,
     full: bool = False,
     subject: Subject = SAMPLE,
+    spread: Spread | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, message: None,
 ) -> TrainingResult:
     """Train the subject on each device and let every check look.
@@ -52,6 +55,7 @@ def run_battery(
         folder: where checkpoints may be written.
         full: run the slow checks, too.
         subject: what is trained.
+        spread: the processes that train together with this one, on one device: CUDA if it is there, or the CPU.
         progress: told, before each check, how many of how many steps are done and what comes next.
 
     Raises:
@@ -60,13 +64,16 @@ def run_battery(
     start = time.perf_counter()
     chosen = choose_devices(requested)
     plan = {device: _checks(device == chosen[0], full) for device in chosen}
+    if spread is not None:
+        chosen = (_shared_device(requested),)
+        plan = {chosen[0]: [check for check in all_checks() if spread.strategy in check.strategies]}
     total = 1 + sum(map(len, plan.values()))  # the first step was to import torch
     reports: list[DeviceReport] = []
     outcomes: list[CheckOutcome] = []
     parameters = None
     devices.prepare(chosen)
     for device in chosen:
-        trials = Trials(subject, device, seed, folder)
+        trials = Trials(subject, device, seed, folder, spread)
         with devices.made_present(device):
             for check in plan[device]:
                 progress(1 + len(outcomes), total, f"{device}: {check.name}")
@@ -109,9 +116,20 @@ def _checks(first: bool, full: bool) -> list[TrainingCheck]:
     return [check for check in all_checks() if (full or not check.slow) and (first or not check.once)]
 
 
+def _shared_device(requested: str) -> str:
+    """The kind of device that every process trains on; raises TrainingError if it is none that several can share."""
+    there = [device for device in devices.present() if device in SHARED]
+    if requested not in ("auto", *there):
+        message = f"Several processes can train together on {' or '.join(there)} here, not on {requested}."
+        raise TrainingError("bad-argument", message)
+    return there[-1] if requested == "auto" else requested
+
+
 def report(trials: Trials) -> DeviceReport:
     """How the first training on this device went; only the device's name and size if it failed."""
     description = devices.describe(trials.device)
+    if trials.spread is not None:
+        description = replace(description, hardware=f"{description.hardware}; {trials.spread.description}")
     try:
         trial = trials.first
     except (TrainingFailedError, NotSimulatedError):

@@ -46,7 +46,10 @@ def run_together(work: Callable[..., Any], arguments: tuple[Any, ...], *, count:
     for rank in range(count):
         ours, theirs = context.Pipe(duplex=False)
         child = context.Process(target=_rank, args=(work, arguments, rank, count, port, theirs))
-        child.start()
+        try:
+            child.start()
+        except OSError as error:
+            raise NotApplicableError(f"No process can be started here: {quote(error)}.") from error
         theirs.close()
         pipes.append(ours)
         children.append(child)
@@ -74,7 +77,7 @@ def _collect(pipes: list[Connection], seconds: float) -> list[Any]:
             try:
                 kind, *content = pipe.recv()
             except EOFError:
-                kind, content = "raised", ["the process ended without a word", None]
+                kind, content = "alone", ["one of them ended without a word.", None]
             pipe.close()
             if kind == "done":
                 results[pipes.index(pipe)] = content[0]

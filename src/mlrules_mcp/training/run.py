@@ -20,6 +20,7 @@ from mlrules_mcp.training.confinement import default_memory
 from mlrules_mcp.training.errors import INSTALL, TrainingError
 from mlrules_mcp.training.process import WorkerProcess, started
 from mlrules_mcp.training.result import TrainingResult
+from mlrules_mcp.training.spread import Spread
 from mlrules_mcp.training.target.request import Target
 
 DEVICES = ("auto", "all", "cpu", "cuda", "mps", "xpu", "simulated")
@@ -57,6 +58,7 @@ async def check_training(
     *,
     seed: int = 0,
     full: bool = False,
+    spread: Spread | None = None,
     target: Target | None = None,
     time_limit: float = TIME_LIMIT,
     memory_limit: int | None = None,
@@ -72,6 +74,7 @@ async def check_training(
             is; `all` adds that always.
         seed: what all randomness follows from, 0 to 2**32 - 1.
         full: run the slow checks, too.
+        spread: this process's place among those that torchrun has started, each of which calls this; None is alone.
         target: the user's module, whose code is run; None is our sample. It is confined as `confinement` tells.
         time_limit: the most seconds that it may take.
         memory_limit: the most bytes that a target may take; None is half of this machine's memory.
@@ -88,6 +91,8 @@ async def check_training(
         raise TrainingError("bad-argument", f"The time limit must be some seconds above 0, not {time_limit}.")
     require_installed()
     command = [*WORKER, "--device", device, "--seed", str(seed), *(["--full"] if full else [])]
+    if spread is not None:
+        command += ["--nodes", str(spread.nodes), "--strategy", spread.strategy]
     source = None
     if target is not None:
         memory = default_memory() if memory_limit is None else memory_limit
@@ -96,7 +101,7 @@ async def check_training(
             raise TrainingError("bad-argument", message)
         command += ["--target", target.to_json(), "--memory-limit", str(memory), "--time-limit", str(time_limit)]
         source = Path(target.root)
-    return TrainingResult.from_dict(await run_worker(command, time_limit, progress, source))
+    return TrainingResult.from_dict(await run_worker(command, time_limit, progress, source, spread))
 
 
 def require_installed() -> None:
@@ -108,7 +113,11 @@ def require_installed() -> None:
 
 
 async def run_worker(
-    command: Sequence[str], time_limit: float, progress: OnProgress | None, source: Path | None = None
+    command: Sequence[str],
+    time_limit: float,
+    progress: OnProgress | None,
+    source: Path | None = None,
+    spread: Spread | None = None,
 ) -> dict[str, Any]:
     """Run a worker's command in a temporary folder until it has sent its result.
 
@@ -120,6 +129,7 @@ async def run_worker(
         time_limit: seconds.
         progress: awaited with each step that begins.
         source: the folder of the user's code, if it runs any: its line is named where the worker was ended.
+        spread: what the worker joins, if there are other processes.
 
     Returns:
         What stood under `result`.
@@ -128,8 +138,9 @@ async def run_worker(
         TrainingError: the worker sent an error, ran out of time, or ended without a result.
     """
     folder = Path(tempfile.mkdtemp(prefix="mlrules-train-"))
+    environment = _environment(folder) | (spread.variables() if spread else {})
     try:
-        async with started(command, folder=folder, environment=_environment(folder)) as worker:
+        async with started(command, folder=folder, environment=environment) as worker:
             try:
                 async with asyncio.timeout(time_limit) as deadline:
                     return await _listen(worker, progress, source)

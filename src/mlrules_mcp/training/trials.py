@@ -27,6 +27,7 @@ from mlrules_mcp.training.errors import (
 from mlrules_mcp.training.loggers import QuietLogger
 from mlrules_mcp.training.recorder import Recorder
 from mlrules_mcp.training.simulated.device import NotSimulated
+from mlrules_mcp.training.spread import Spread
 
 T = TypeVar("T")
 
@@ -61,11 +62,11 @@ class Subject:
     batches: int | None = None
     made_up_loss: bool = False
     notes: tuple[str, ...] = ()
+    remake: Callable[[], Subject] | None = None
 
     def made_by(self, path: str) -> bool:
         """Whether a file is ours and not the subject's: none of its lines is to blame."""
         return Path(path).is_relative_to(_OURS) and not self.source.is_relative_to(_OURS)
-    remake: Callable[[], Subject] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +103,15 @@ class Trials:
         device: what it is trained on.
         seed: what every training starts from.
         folder: where checkpoints may be written.
+        spread: the processes that all take every step together with this one; None if there are none.
     """
 
-    def __init__(self, subject: Subject, device: str, seed: int, folder: Path) -> None:
+    def __init__(self, subject: Subject, device: str, seed: int, folder: Path, spread: Spread | None = None) -> None:
         self.subject = subject
         self.device = device
         self.seed = seed
         self.folder = folder / device
+        self.spread = spread
 
         self._done: dict[str, Trial | TrainingFailedError | NotSimulatedError] = {}
 
@@ -197,8 +200,9 @@ class Trials:
             torch.set_num_threads(self.subject.threads)
 
     def _trainer(self, name: str, watcher: pl.Callback, least_epochs: int = 1) -> pl.Trainer:
+        alone = {**devices.trainer_arguments(self.device), "plugins": [LightningEnvironment()]}
         return pl.Trainer(
-            **devices.trainer_arguments(self.device),
+            **(self.spread.trainer_arguments(self.device) if self.spread else alone),
             max_epochs=max(self.subject.epochs, least_epochs),
             limit_train_batches=self.subject.batches,
             limit_val_batches=self.subject.batches,
@@ -208,7 +212,6 @@ class Trials:
             num_sanity_val_steps=0,
             limit_predict_batches=1,
             default_root_dir=self.folder / name,
-            plugins=[LightningEnvironment()],
             logger=QuietLogger(self.folder / name),
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -17,10 +17,12 @@ import tempfile
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlrules_mcp.training.errors import INSTALL, TrainingError
+from mlrules_mcp.training.spread import Spread
 
 if TYPE_CHECKING:
     from mlrules_mcp.training.result import TrainingResult
@@ -33,6 +35,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--full", action="store_true")
+    parser.add_argument("--nodes", type=int, help="several processes, which torchrun has started, train together")
+    parser.add_argument("--strategy", default="ddp")
     parser.add_argument("--target", help="a Target as JSON: the user's module, instead of the sample")
     parser.add_argument("--time-limit", type=float, default=120.0)
     parser.add_argument("--memory-limit", type=int, default=0, help="bytes")
@@ -66,11 +70,18 @@ def train(
     except (ImportError, OSError) as error:  # OSError: a shared library is missing
         message = f"torch or lightning is installed but cannot be imported ({error}). Install it anew: {INSTALL}."
         raise TrainingError("not-installed", message) from None
+    spread = Spread.of_environment(options.nodes, options.strategy) if options.nodes else None
     # The simulated device has to be known before anything goes backward.
     devices.prepare(battery.choose_devices(options.device))
     made = battery.SAMPLE if subject is None else subject()
     return battery.run_battery(
-        options.device, seed=options.seed, folder=folder, full=options.full, subject=made, progress=channel.progress
+        options.device,
+        seed=options.seed,
+        folder=folder,
+        full=options.full,
+        subject=made,
+        spread=spread,
+        progress=channel.progress,
     )
 
 
@@ -103,11 +114,12 @@ def train_target(options: argparse.Namespace, channel: Channel, folder: Path) ->
     importer.file_module(importer.file)
 
     def subject() -> Subject:
-        from mlrules_mcp.training.target.subject import make_subject  # noqa: PLC0415
+        from mlrules_mcp.training.target.subject import make_subject, remade  # noqa: PLC0415
 
         channel.progress(0, None, "making the model and taking its first steps")
         made = make_subject(target, importer, seed=options.seed, folder=own)
-        return replace(made, notes=(*made.notes, *notes))
+        remake = partial(remade, target, options.seed, own)
+        return replace(made, notes=(*made.notes, *notes), remake=remake)
 
     return train(options, channel, own, subject)
 

@@ -30,12 +30,15 @@ class TrainingCheck(ABC):
         rule: the key of the rule that it is evidence for, `block.id`.
         slow: it takes more than a few seconds, and is left to full runs.
         once: what it shows does not depend on the device; it is run on the first one alone.
+        strategies: those of Lightning's strategies for several processes under which it can be run as well: all of
+            the processes run it, and take the same steps.
     """
 
     name: ClassVar[str]
     rule: ClassVar[str]
     slow: ClassVar[bool] = False
     once: ClassVar[bool] = False
+    strategies: ClassVar[frozenset[str]] = frozenset()
 
     @abstractmethod
     def run(self, trials: Trials) -> CheckOutcome:

@@ -26,6 +26,7 @@ class GradientsReachParameters(TrainingCheck):
 
     name = "gradients-reach-parameters"
     rule = "pytorch_rules.gradient_management"
+    strategies = frozenset({"ddp"})
 
     def run(self, trials: Trials) -> CheckOutcome:
         """Look at the gradients' norms in the first training."""

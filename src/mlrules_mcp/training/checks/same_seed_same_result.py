@@ -23,6 +23,7 @@ class SameSeedSameResult(TrainingCheck):
 
     name = "same-seed-same-result"
     rule = "tracking_rules.reproducible_experiments"
+    strategies = frozenset({"ddp"})
 
     def run(self, trials: Trials) -> CheckOutcome:
         """Compare the first training with the second."""

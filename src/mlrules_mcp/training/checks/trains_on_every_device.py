@@ -24,6 +24,7 @@ class TrainsOnEveryDevice(TrainingCheck):
 
     name = "trains-on-every-device"
     rule = "pytorch_rules.device_agnostic_code"
+    strategies = frozenset({"ddp", "fsdp"})
 
     def run(self, trials: Trials) -> CheckOutcome:
         """Follow the losses of the first training."""

@@ -46,6 +46,11 @@ def make_subject(target: Target, importer: Importer, *, seed: int, folder: Path)
     return _Maker(target, importer, seed, folder).subject()
 
 
+def remade(target: Target, seed: int, folder: Path) -> Subject:
+    """The same subject in another process, which has imported nothing of the target yet; arguments as above."""
+    return make_subject(target, Importer(target), seed=seed, folder=folder)
+
+
 class _Maker:
     def __init__(self, target: Target, importer: Importer, seed: int, folder: Path) -> None:
         self.target = target
