@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import cycle, islice
@@ -173,7 +173,7 @@ def _train(subject: Subject, seed: int, folder: Path, part: slice, **arguments: 
     try:
         pl.seed_everything(seed, workers=True, verbose=False)
         model, data = subject.model(), subject.data()
-        _cut(data, part)
+        _cut(data, part, seed)
         trainer.fit(model, data)
     except NotApplicableError:
         raise
@@ -184,9 +184,16 @@ def _train(subject: Subject, seed: int, folder: Path, part: slice, **arguments: 
     return Rank(trainer.global_rank, losses, weights, watcher.metrics)
 
 
-def _cut(data: pl.LightningDataModule, part: slice) -> None:
-    """Give a part of the first batches alone, of the training data and of the validation data."""
+def _cut(data: pl.LightningDataModule, part: slice, seed: int) -> None:
+    """Give a part of the first batches alone, of the training data and of the validation data.
+
+    A strategy may draw random numbers before the data does: the order of the data is to follow from the seed.
+    """
+
+    def cut(original: Callable[[], Any]) -> _Loader:
+        pl.seed_everything(seed, workers=True, verbose=False)
+        return _Loader(_first(original())[part])
+
     for name in ("train_dataloader", "val_dataloader"):
         if is_overridden(name, data):
-            original = getattr(data, name)
-            setattr(data, name, lambda original=original: _Loader(_first(original())[part]))
+            setattr(data, name, partial(cut, getattr(data, name)))

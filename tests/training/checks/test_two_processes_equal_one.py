@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader
 
 from mlrules_mcp.training import processes
 from mlrules_mcp.training.checks.two_processes_equal_one import TwoProcessesEqualOne
@@ -39,8 +40,15 @@ class Unreduced(WaveformClassifier):
         self.log_dict(self.validation_metrics)
 
 
+class Shuffled(Waveforms):
+    """Draws the order of its data from the global generator."""
+
+    def train_dataloader(self):
+        return DataLoader(self.training_data, batch_size=self.batch_size, shuffle=True)
+
+
 def trials_of(model, folder):
-    data = partial(Waveforms, examples=256, num_workers=0)
+    data = partial(Shuffled, examples=256, num_workers=0)
     return Trials(Subject("model", model, data, Path(__file__), epochs=1, threads=1), "cpu", 0, folder)
 
 
@@ -118,4 +126,11 @@ def test_processes_that_can_not_talk_are_no_fault(tmp_path, monkeypatch):
         raise processes.NotApplicableError("Processes can't talk to each other here: no network.")
 
     monkeypatch.setattr("mlrules_mcp.training.ranks.run_together", refuse)
+    assert verdict(WaveformClassifier, tmp_path).status == "not_applicable"
+
+
+def test_a_training_that_is_never_the_same_twice_is_not_judged(ranks, tmp_path, monkeypatch):
+    ranks([], [rank(0), rank(1, losses=(1.0, 0.6))])
+    runs = iter([[rank(0), rank(1)], [rank(0), rank(1, losses=(1.0, 0.7))]])
+    monkeypatch.setattr("mlrules_mcp.training.ranks.alone", lambda trials: next(runs))
     assert verdict(WaveformClassifier, tmp_path).status == "not_applicable"

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 STEPS = 10
 OPERATORS = 3
-PROFILED = 3
+PROFILED = 10
 
 
 class TimeSplit(TrainingCheck):
     """The time of a training step is known: data, forward pass, backward pass, optimizer, and the slowest operators.
 
-    Medians of up to ten steps, the first one left out, with the device awaited at each boundary. Then three passes
+    Medians of up to ten steps, the first one left out, with the device awaited at each boundary. Then ten passes
     under torch.profiler name the operators that take most of the time, each without what it calls, and one forward
     pass timed call by call names the line of the model's own source that takes most of it. Times depend on what
     else runs on the machine: they are told and never broken. A simulated device has none of its own.
