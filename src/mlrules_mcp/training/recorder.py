@@ -29,6 +29,7 @@ class Recorder(pl.Callback):
         self.mode: str | None = None
         self.validation: list[float] = []
         self.parameters: list[str] = []
+        self.rates_by_epoch: list[list[float]] = []
         self._device = device
         self._losses: list[Tensor] = []
         self._norms: list[tuple[list[int], Tensor]] = []
@@ -55,6 +56,11 @@ class Recorder(pl.Callback):
         return norms
 
     @property
+    def rates(self) -> list[float]:
+        """The learning rate of each step of the first optimizer, and of its first group of parameters."""
+        return [rate for epoch in self.rates_by_epoch for rate in epoch]
+
+    @property
     def steps_per_second(self) -> float | None:
         """Loading, forward, backward and step, without the first step and without validation."""
         return self._timed_steps / self._timed_seconds if self._timed_seconds else None
@@ -62,6 +68,10 @@ class Recorder(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note which parameters are to be trained."""
         self.parameters = [name for name, value in pl_module.named_parameters() if value.requires_grad]
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to note an epoch's rates."""
+        self.rates_by_epoch.append([])
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
@@ -74,7 +84,9 @@ class Recorder(pl.Callback):
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Note the norms of the gradients that the optimizer is about to use."""
+        """Note the norms of the gradients that the optimizer is about to use, and the first optimizer's rate."""
+        if optimizer is trainer.optimizers[0]:
+            self.rates_by_epoch[-1].append(float(optimizer.param_groups[0]["lr"]))
         columns, norms = [], []
         values = dict(pl_module.named_parameters())
         for column, name in enumerate(self.parameters):
