@@ -14,7 +14,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 @pytest.fixture
 def verdict(trials):
     def run(model):
-        return OverfitsOneBatch().run(trials(model))
+        return OverfitsOneBatch().run(trials(model, source=__file__))
 
     return run
 
@@ -102,3 +102,43 @@ def test_sparse_gradients_are_followed(verdict):
             return torch.optim.SGD(self.parameters(), lr=0.01)
 
     assert verdict(Looks).status == "met"
+
+
+def test_a_loss_whose_parts_work_against_each_other_is_not_judged(verdict):
+    class Adversarial(WaveformClassifier):
+        def __init__(self):
+            super().__init__()
+            self.generator, self.critic = (
+                nn.Linear(8, 64),
+                nn.Sequential(nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 1)),
+            )
+
+        def training_step(self, batch, batch_idx):
+            real = batch[0].flatten(1)
+            fake = self.generator(torch.randn(len(real), 8))
+            softplus = nn.functional.softplus
+            critic = softplus(-self.critic(real)).mean() + softplus(self.critic(fake.detach())).mean()
+            return critic + softplus(-self.critic(fake)).mean() + self.classifier.weight.sum() * 0 + 2.0
+
+    outcome = verdict(Adversarial)
+    assert outcome.status == "not_applicable", outcome.figures
+    assert "work against each other" in outcome.message
+
+
+def test_a_model_with_too_few_parameters_is_not_judged(verdict):
+    class Tiny(WaveformClassifier):
+        def __init__(self):
+            super().__init__()
+            for value in self.parameters():
+                value.requires_grad = False
+            self.guess = nn.Parameter(torch.zeros(1))
+
+        def training_step(self, batch, batch_idx):
+            wanted = torch.tensor([2.0, 4.0, 2.0, 4.0])[batch[1]]
+            return nn.functional.mse_loss(self.guess.expand(len(wanted)), wanted)
+
+    outcome = verdict(Tiny)
+    assert (outcome.status, "1 parameters are too few to learn 32 values" in outcome.message) == (
+        "not_applicable",
+        True,
+    )

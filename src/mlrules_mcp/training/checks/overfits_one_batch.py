@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlrules_mcp.training import places
 from mlrules_mcp.training.checks import BatchCheck
@@ -11,12 +11,15 @@ from mlrules_mcp.training.errors import NotApplicableError
 from mlrules_mcp.training.result import CheckOutcome, Figure
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mlrules_mcp.training.bench import Bench
     from mlrules_mcp.training.trials import Trials
 
 STEPS = 60
 RATES = (1e-2, 1e-3)
 SHARE = 0.5
+PLAINLY = 0.1
 
 
 class OverfitsOneBatch(BatchCheck):
@@ -26,7 +29,9 @@ class OverfitsOneBatch(BatchCheck):
     learnt too. The steps are those of Adam on the parameters that the model's own optimizers train, at a rate of
     0.01, and from the start again at 0.001: neither a schedule nor an optimizer is judged, but whether the loss
     and the way of the gradients allow any learning. A model that fails computes its loss of the wrong thing (a
-    softmax before the cross-entropy), loses its gradient on the way, or does not look at its input.
+    softmax before the cross-entropy), loses its gradient on the way, or does not look at its input. It does not
+    apply where the loss falls by a tenth at least, and the model has less parameters than the batch has values, or
+    the step detaches outputs, as the two sides of a GAN do in one loss: there, half may be out of reach.
     """
 
     name = "overfits-one-batch"
@@ -51,6 +56,9 @@ class OverfitsOneBatch(BatchCheck):
         if _halved(start, best):
             message = f"Adam at {used:g} takes the loss of one batch from {start:.4g} to {best:.4g} in {steps} steps."
             return self.outcome(trials, "met", message, figures=figures)
+        if best <= start - PLAINLY * abs(start) and (reason := _cannot_halve(bench, trials.subject.source)):
+            message = f"Adam takes the loss of one batch from {start:.4g} to {best:.4g} in {STEPS} steps; {reason}."
+            return self.outcome(trials, "not_applicable", message, figures=figures)
         message = (
             f"{STEPS} steps of Adam on one batch take its loss from {start:.4g} no lower than {best:.4g}, at a rate of "
             f"{' or '.join(f'{rate:g}' for rate in RATES)}: look for what the loss is computed of, and for a detached "
@@ -63,6 +71,30 @@ class OverfitsOneBatch(BatchCheck):
 def _halved(start: float, best: float) -> bool:
     """Whether the loss fell by half of its magnitude; one that starts below zero has to fall further."""
     return best <= start - SHARE * abs(start)
+
+
+def _cannot_halve(bench: Bench, source: Path) -> str:
+    """Why a loss that falls plainly may be unable to fall by half; empty if nothing is known."""
+    import torch  # noqa: PLC0415
+    from torch.overrides import TorchFunctionMode  # noqa: PLC0415
+    from torch.utils._pytree import tree_leaves  # noqa: PLC0415
+
+    parameters = sum(value.numel() for value in bench.model.parameters() if value.requires_grad)
+    sizes = [leaf.numel() for leaf in tree_leaves(bench.batch) if isinstance(leaf, torch.Tensor)]
+    if parameters < min(sizes, default=0):
+        return f"its {parameters} parameters are too few to learn {min(sizes)} values by heart"
+    detached = False
+
+    class Watch(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            nonlocal detached
+            if func is torch.Tensor.detach and args[0].requires_grad and args[0].dim() and places.of_call(source):
+                detached = True
+            return func(*args, **(kwargs or {}))
+
+    with Watch():
+        bench.loss()
+    return "it detaches outputs, so that parts of it may work against each other, as in a GAN" if detached else ""
 
 
 def _train(bench: Bench, rate: float) -> list[float]:
