@@ -65,10 +65,10 @@ def train_check(
       mlrules-mcp train-check
       mlrules-mcp train-check --target model.py:Net --init-args '{"hidden": 64}' --data data.py:Digits
       mlrules-mcp train-check --target src/model.py:Net --init-args config.yaml
-      torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
-        --no-python mlrules-mcp train-check --nodes 2 --strategy fsdp
       mlrules-mcp train-check --target net.py --loss cross_entropy \\
         --batch '[{"shape": [8, 3, 32, 32]}, {"shape": [8], "dtype": "int64", "high": 10}]'
+      torchrun --nnodes 2 --nproc-per-node 4 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
+        --no-python mlrules-mcp train-check --nodes 2 --strategy fsdp
     """
     import asyncio
 

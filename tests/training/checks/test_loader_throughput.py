@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
+from mlrules_mcp.training.checks import loader_throughput
 from mlrules_mcp.training.checks.loader_throughput import LoaderThroughput
 from mlrules_mcp.training.sample import WaveformClassifier, Waveforms
 from mlrules_mcp.training.trials import Subject, Trials
@@ -36,6 +37,11 @@ class Endless(IterableDataset):
 
     def __iter__(self):
         return (self.data[index] for index in range(len(self.data)))
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(loader_throughput, "BATCHES", 4)
 
 
 def verdict(tmp_path, wrap, **options):

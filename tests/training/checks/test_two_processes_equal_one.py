@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import distributed, nn
 from torch.utils.data import DataLoader
 
 from mlrules_mcp.training import processes
@@ -60,7 +60,27 @@ def line_of(outcome):
     return Path(outcome.path).read_text(encoding="utf-8").splitlines()[outcome.line - 1]
 
 
-def test_parameters_that_a_step_leaves_out_are_named(tmp_path):
+@pytest.fixture
+def one_rank(monkeypatch):
+    """A group of one process, this one: DDP raises there what it raises in several."""
+
+    def run_here(work, arguments, **options):
+        store = distributed.HashStore()
+        distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+        try:
+            return [work(0, *arguments)]
+        finally:
+            distributed.destroy_process_group()
+
+    for name in ("RANK", "LOCAL_RANK", "GROUP_RANK"):
+        monkeypatch.setenv(name, "0")
+    for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setattr("mlrules_mcp.training.ranks.run_together", run_here)
+    monkeypatch.setattr("mlrules_mcp.training.ranks.PROCESSES", 1)
+
+
+def test_parameters_that_a_step_leaves_out_are_named(one_rank, tmp_path):
     outcome = verdict(Branches, tmp_path)
     assert outcome.status == "broken"
     assert "no gradient in a step (branch.weight, branch.bias)" in outcome.message
