@@ -1,15 +1,21 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 from mcp import Client
 from mcp.server import MCPServer
 
 from mlrules_mcp.catalogue import Catalogue
+from mlrules_mcp.evidence.reading import OnProgress, Stopped
 from mlrules_mcp.server.app import build_server
+from mlrules_mcp.server.toolkit import ServerContext
+from mlrules_mcp.server.tools import review_project
 from tests.server.conftest import call, run, text_of
 
 UNCLEARED = """\
@@ -83,3 +89,27 @@ def test_a_review_tells_how_far_it_is(server: MCPServer[Any]) -> None:
 
     run(review, server)
     assert (20, 30) in told
+
+
+def test_a_review_that_nobody_waits_for_any_more_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started, ended = threading.Event(), threading.Event()
+
+    def endless(folder: Path, catalogue: Catalogue, progress: OnProgress) -> None:
+        started.set()
+        try:
+            while True:
+                progress(1, 2, "train.py")
+        except Stopped:
+            ended.set()
+            raise
+
+    monkeypatch.setattr(review_project, "review", endless)
+
+    async def cancelled() -> None:
+        async with anyio.create_task_group() as group:
+            group.start_soon(review_project._review, tmp_path, ServerContext(Catalogue()), None)
+            await anyio.to_thread.run_sync(started.wait)
+            group.cancel_scope.cancel()
+
+    anyio.run(cancelled)
+    assert ended.wait(10)

@@ -39,7 +39,7 @@ class NextStep:
         title: what to do, as an order.
         effort: small (minutes), medium (an hour or two), large (more than a day).
         path: the file to add or to change.
-        line: where in it; None for a file to add.
+        line: where in it, or in the `cell` of a notebook; None for a file to add.
         content: the text of the file to add, or what to write at that place.
     """
 
@@ -48,6 +48,7 @@ class NextStep:
     path: str
     content: str
     line: int | None = None
+    cell: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +118,15 @@ class Review:
 
     @property
     def next_steps(self) -> tuple[Answer, ...]:
-        """The answers that need work, in the order in which to do it: by severity, what is broken first, by effort."""
-        open_ones = [answer for answer in self.answers if answer.next_step is not None]
-        return tuple(sorted(open_ones, key=_urgency))
+        """The answers that need work, in the order in which to do it: by severity, what is broken first, by effort.
+
+        What one step does for several rules comes once.
+        """
+        first: dict[NextStep, Answer] = {}
+        for answer in sorted(self.answers, key=_urgency):
+            if answer.next_step is not None:
+                first.setdefault(answer.next_step, answer)
+        return tuple(first.values())
 
 
 def _urgency(answer: Answer) -> tuple[int, int, int]:

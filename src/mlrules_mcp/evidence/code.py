@@ -13,6 +13,9 @@ from mlrules_mcp.source.names import argument
 
 _MOST_PLACES = 60
 _MOST_TEXT = 160
+_MOST_CODE = 200
+# What stands for the rest of code that is too long: such code can be shown, and not be used.
+CUT = "…"
 _LOGS = frozenset(
     "log log_metric log_metrics log_param log_dict add_scalar add_scalars track logged_metrics add_metric".split()
 )
@@ -177,5 +180,5 @@ def _short(expression: ast.expr) -> str:
     try:
         text = ast.unparse(expression)
     except (RecursionError, ValueError):
-        return "…"
-    return text if len(text) <= 80 else f"{text[:79]}…"
+        return CUT
+    return text if len(text) <= _MOST_CODE else f"{text[: _MOST_CODE - 1]}{CUT}"

@@ -159,6 +159,7 @@ def mend(project: Facts, findings: Sequence[Finding]) -> NextStep:
         first.path,
         "\n".join(lines),
         first.location.line,
+        first.location.cell,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
+from mlrules_mcp.evidence.code import CUT
 from mlrules_mcp.evidence.landmarks import DATA, DATASET, ESTIMATOR, NETWORK, TRAINING
-from mlrules_mcp.evidence.steps import is_regression, module_name, reads_table, table, target
+from mlrules_mcp.evidence.steps import is_regression, made, reads_table, table, target
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -55,17 +56,17 @@ def data_report(project: Facts) -> str:
     """A script that summarises the project's table, or else the batches of its data set."""
     if table(project) is None:
         found = next(iter(project.landmarks(DATASET)), None)
-        imported = f"from {module_name(found.path)} import {found.called}\n" if found else ""
-        made = f"dataset = {found.called}(...)" if found else "dataset = ...  # what the training reads"
+        loaded = made(project, found) if found else "\ndata = ...  # what the training reads\n"
+        if found and found.receiver == "module":
+            loaded += 'data.prepare_data()\ndata.setup("fit")\ndata = data.train_dataloader().dataset\n'
         return f'''"""What is in the data: sizes, ranges, classes, and a few samples to look at."""
 
 from collections import Counter
 
 import torch
-{imported}
-{made}
-print(len(dataset), "samples")
-inputs, targets = zip(*(dataset[index] for index in range(min(1000, len(dataset)))), strict=True)
+{loaded}
+print(len(data), "samples")
+inputs, targets = zip(*(data[index] for index in range(min(1000, len(data)))), strict=True)
 print("shapes:", Counter(tuple(torch.as_tensor(x).shape) for x in inputs).most_common(5))
 values = torch.stack([torch.as_tensor(x, dtype=torch.float32).mean() for x in inputs])
 print(f"means: {{values.min():.3f}} to {{values.max():.3f}}, not finite: {{(~values.isfinite()).sum()}}")
@@ -168,6 +169,7 @@ def comparison_script(project: Facts) -> str:
         old = np.array([])  # five or more validation scores, one for each seed
         new = np.array([])  # of the changed model, with the same seeds in the same order
 
+        assert len(old) == len(new) >= 5, "fill in the scores first"
         difference = new - old
         generator = np.random.default_rng(0)
         means = generator.choice(difference, (10_000, len(difference))).mean(axis=1)
@@ -217,8 +219,11 @@ def failures_script(project: Facts) -> str:
 
 def manifest_script(project: Facts) -> str:
     """A script that writes, and checks, the checksums of the files that the project reads."""
-    names = [fact.arguments[0] for fact in project.landmarks(DATA) if fact.arguments and fact.arguments[0][:1] in "\"'"]
-    files = ", ".join(dict.fromkeys(names[:10])) or '"data/train.csv"'
+    names = [fact.arguments[0] for fact in project.landmarks(DATA) if ".read_" in fact.called and fact.arguments]
+    local = [name for name in names if name[:1] in "\"'" and "://" not in name and CUT not in name]
+    files = f"[{', '.join(dict.fromkeys(local[:10]))}]"
+    if not local:
+        files = 'sorted(path.as_posix() for path in Path("data").rglob("*") if path.is_file())'
     return dedent(
         f"""\
         \"\"\"Which data a result was made with: write data.sha256 once, commit it, check it each time.\"\"\"
@@ -227,7 +232,7 @@ def manifest_script(project: Facts) -> str:
         import sys
         from pathlib import Path
 
-        FILES = [{files}]
+        FILES = {files}
         MANIFEST = Path("data.sha256")
 
 

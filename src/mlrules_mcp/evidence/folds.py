@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mlrules_mcp.checks._sklearn import HOLDOUT_SPLITTERS
 from mlrules_mcp.evidence.code import Fact
 from mlrules_mcp.evidence.landmarks import ESTIMATOR
-from mlrules_mcp.evidence.steps import is_regression, reads_table, target
+from mlrules_mcp.evidence.steps import is_regression, passed, reads_table, target
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -28,7 +28,7 @@ def cross_validation_script(project: Facts) -> str:
     """A script that cross-validates the project's first estimator on its table."""
     found = next((fact for fact in project.landmarks(ESTIMATOR) if "." in fact.called), None)
     package, _, name = found.called.rpartition(".") if found else ("sklearn.linear_model", "", "LogisticRegression")
-    arguments = ", ".join([*found.arguments, *(f"{key}={value}" for key, value in found.keywords)]) if found else ""
+    arguments = passed(found) if found else ""
     regression = is_regression(project)
     splitter = "KFold" if regression else "StratifiedKFold"
     scoring = '["r2", "neg_mean_absolute_error"]' if regression else '["balanced_accuracy", "f1_macro"]'

@@ -28,7 +28,8 @@ SERVING = "serving"  # predictions for others: a web service, an app
 
 DATA = "data"  # a place where data comes in: a table that is read, a dataset that is loaded
 TARGET = "target"  # a split or fit whose target is a column that shows: `arguments` are the column's name
-DATASET = "dataset"  # a data set, or a module of data, that is defined here
+# A data set that is defined here: `arguments` are what it needs to be made, `receiver` is "module" for Lightning's.
+DATASET = "dataset"
 
 _ENVIRONMENTS = (
     "gym.make",
@@ -244,7 +245,9 @@ def _data(module: Module, role: Role) -> Iterator[Fact]:
             yield from _target(module, role, call, call.args[1])
     for cls in module.nodes(ast.ClassDef):
         if cls.bases and any(module.is_subclass(cls, base) for base in _DATASET_BASES):
-            yield fact_at(module, role, cls, DATASET)
+            needed = tuple(_needed(module, cls))
+            kind = "module" if module.is_subclass(cls, _DATASET_BASES[-1]) else ""
+            yield replace(fact_at(module, role, cls, DATASET), arguments=needed, receiver=kind)
 
 
 def _target(module: Module, role: Role, call: ast.Call, target: ast.expr) -> Iterator[Fact]:
@@ -252,3 +255,13 @@ def _target(module: Module, role: Role, call: ast.Call, target: ast.expr) -> Ite
         match origin:
             case ast.Subscript(slice=ast.Constant(value=str() as column)) | ast.Attribute(attr=column):
                 yield replace(fact_at(module, role, call, TARGET), arguments=(column,))
+
+
+def _needed(module: Module, cls: ast.ClassDef) -> Iterator[str]:
+    """The parameters of a class's `__init__` that have no default."""
+    for method in module.methods(cls):
+        if method.name == "__init__":
+            parameters = method.args.args[1:]
+            yield from (each.arg for each in parameters[: len(parameters) - len(method.args.defaults)])
+            pairs = zip(method.args.kwonlyargs, method.args.kw_defaults, strict=True)
+            yield from (each.arg for each, default in pairs if default is None)

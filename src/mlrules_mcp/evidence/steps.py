@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
-from mlrules_mcp.evidence.code import Fact
+from mlrules_mcp.evidence.code import CUT, Fact
 from mlrules_mcp.evidence.landmarks import DATA, DATASET, ESTIMATOR, NETWORK, TARGET, TRAINING
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def reads_table(project: Facts) -> str:
     """The call that reads the project's table, with `pd`."""
     fact = table(project)
     first = fact.arguments[0] if fact and fact.arguments else '"data.csv"'
-    literal = first if first[:1] in "\"'" else f'"data.csv"  # the project reads {first}'
+    literal = first if first[:1] in "\"'" and CUT not in first else f'"data.csv"  # the project reads {first}'
     return f"pd.{fact.called.rpartition('.')[2] if fact else 'read_csv'}({literal.partition('  #')[0]})" + (
         f"  # {literal.partition('  # ')[2]}" if "  # " in literal else ""
     )
@@ -43,6 +43,18 @@ def is_regression(project: Facts) -> bool:
     names = [fact.called.rpartition(".")[2] for fact in project.landmarks(ESTIMATOR)]
     regressors = [name for name in names if name.endswith(("Regressor", "Regression", "Ridge", "Lasso", "SVR", "OLS"))]
     return len([name for name in regressors if name != "LogisticRegression"]) * 2 > len(names)
+
+
+def passed(fact: Fact) -> str:
+    """The arguments of a call, as code: those that are short enough to be known."""
+    arguments = [*fact.arguments, *(f"{key}={value}" for key, value in fact.keywords)]
+    return ", ".join(argument for argument in arguments if CUT not in argument)
+
+
+def made(project: Facts, data: Fact) -> str:
+    """The lines that import a data set of the project and make it; `...` stands for what it needs to be given."""
+    needed = ", ".join(f"{name}=..." for name in data.arguments)
+    return f"from {module_name(project, data.path)} import {data.called}\n\ndata = {data.called}({needed})\n"
 
 
 def table_baseline(project: Facts) -> str:
@@ -68,8 +80,7 @@ def table_baseline(project: Facts) -> str:
     if own is not None:
         package, _, name = own.called.rpartition(".")
         imports.append(f"from {package} import {name}")
-        arguments = [*own.arguments, *(f"{key}={value}" for key, value in own.keywords)]
-        models.append(f'    "{name}": {name}({", ".join(arguments)}),  # as in {own.path}:{own.line}')
+        models.append(f'    "{name}": {name}({passed(own)}),  # as in {own.path}:{own.line}')
     script = f"""\
     \"\"\"What the real model has to beat: run it before and after each change to the model.\"\"\"
 
@@ -99,19 +110,23 @@ def batch_baseline(project: Facts) -> str:
     data = next(iter(project.landmarks(DATASET)), None)
     network = next(iter(project.landmarks(NETWORK)), None)
     beaten = f"`{network.called}` ({network.path})" if network and network.called.isidentifier() else "the model"
-    if data is not None and data.called:
-        loaders = f"from {module_name(data.path)} import {data.called}\n"
-        made = f"train, validation = ..., ...  # batches (inputs, targets) made with {data.called}"
-    else:
-        trained = next(iter(project.landmarks(TRAINING)), None)
-        loaders = ""
-        made = f"train, validation = ..., ...  # the loaders that {trained.path if trained else 'training'} uses"
+    trained = next(iter(project.landmarks(TRAINING)), None)
+    loaders = f"train, validation = ..., ...  # the loaders that {trained.path if trained else 'training'} uses\n"
+    if data is not None and data.receiver == "module":
+        loaders = (
+            f'{made(project, data)}data.prepare_data()\ndata.setup("fit")\n'
+            "train, validation = data.train_dataloader(), data.val_dataloader()\n"
+        )
+    elif data is not None:
+        loaders = (
+            f"from torch.utils.data import DataLoader, random_split\n{made(project, data)}"
+            "parts = random_split(data, [0.8, 0.2], generator=torch.Generator().manual_seed(0))\n"
+            "train, validation = (DataLoader(part, batch_size=256) for part in parts)\n"
+        )
     return f'''"""What {beaten} has to beat: the score of a guess that does not look at the input."""
 
 import torch
 {loaders}
-{made}
-
 targets = torch.cat([batch[1].flatten() for batch in train])
 held_out = torch.cat([batch[1].flatten() for batch in validation])
 if targets.is_floating_point():
@@ -123,10 +138,11 @@ else:
 '''
 
 
-def module_name(path: str) -> str:
+def module_name(project: Facts, path: str) -> str:
     """How a file is imported from the project's root."""
     parts = PurePosixPath(path).with_suffix("").parts
-    return ".".join(parts[1:] if parts[0] == "src" else parts)
+    is_folder = parts[0] == "src" and "src/__init__.py" not in project.files
+    return ".".join(parts[1:] if is_folder else parts)
 
 
 def search_script(project: Facts) -> str:

@@ -52,6 +52,7 @@ def step_data(step: NextStep) -> dict[str, Any]:
         "title": step.title,
         "effort": step.effort,
         "path": step.path,
+        "cell": step.cell,
         "line": step.line,
         "content": step.content,
     }

@@ -46,7 +46,7 @@ def step_text(answer: Answer, style: Style = plain) -> str:
     step = answer.next_step
     if step is None:
         return "\n".join([*lines, "There is nothing to do."])
-    where = f"{step.path}:{step.line}" if step.line else f"add {step.path}"
+    where = _at(step.path, step.cell, step.line) if step.line else f"add {step.path}"
     lines += ["", style(f"{step.title} ({step.effort} effort, {where})", bold=True), "", step.content.rstrip("\n")]
     return "\n".join(lines)
 
@@ -94,9 +94,12 @@ def _section(status: Status, answers: list[Answer], style: Style, places: int) -
 
 
 def _evidence(evidence: Evidence) -> str:
-    cell = f"cell {evidence.cell}" if evidence.cell is not None else ""
-    place = ":".join(str(part) for part in (evidence.path, cell, evidence.line) if part)
+    place = _at(evidence.path, evidence.cell, evidence.line)
     return f"{place}: {evidence.message}" + (f" [{evidence.check}]" if evidence.check else "")
+
+
+def _at(path: str, cell: int | None, line: int | None) -> str:
+    return ":".join(str(part) for part in (path, f"cell {cell}" if cell is not None else "", line) if part)
 
 
 def _verdict(review: Review) -> str:

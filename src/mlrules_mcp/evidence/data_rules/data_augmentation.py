@@ -111,10 +111,9 @@ class DataAugmentation(Collector):
         found = project.notes(self.rule)
         content = (
             "from torchvision.transforms import v2\n\n"
-            "train_transform = v2.Compose(\n"
-            "    [v2.RandomResizedCrop(224, antialias=True), v2.RandomHorizontalFlip(), v2.ColorJitter(0.2)]\n"
-            ")\n"
-            "evaluation_transform = v2.Compose([v2.Resize(256, antialias=True), v2.CenterCrop(224)])\n"
+            "# For training only. Leave out what changes the label: a flip turns a digit into something else.\n"
+            "train_transform = v2.Compose([v2.RandomAffine(10, translate=(0.1, 0.1)), v2.ColorJitter(0.2)])\n"
         )
-        path, line = (found[0].path, found[0].line) if found else ("transforms.py", None)
-        return NextStep("Vary the training samples", "small", path, content, line)
+        if not found:
+            return NextStep("Vary the training samples", "small", "transforms.py", content)
+        return NextStep("Vary the training samples", "small", found[0].path, content, found[0].line, found[0].cell)

@@ -87,6 +87,11 @@ class MemoryEfficiency(Collector):
         if not steps:
             return None
         first = steps[0]
+        configured = [each for each in project.set_to(r"(^|\.)accelerator$") if each.value]
+        configured.sort(key=lambda each: ("debug" in each.path, "trainer" not in each.path))
+        for setting in configured[:1]:
+            content = "precision: bf16-mixed\naccumulate_grad_batches: 4\n"
+            return NextStep("Train in mixed precision", "small", setting.path, content, setting.line)
         content = (
             'with torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda"):\n'
             "    loss = loss_function(model(inputs), targets)\n"
@@ -94,7 +99,7 @@ class MemoryEfficiency(Collector):
         )
         if "class " in first.text or "trainer" in first.receiver.lower():
             content = 'trainer = Trainer(precision="bf16-mixed", accumulate_grad_batches=4)\n'
-        return NextStep("Train in mixed precision", "small", first.path, content, first.line)
+        return NextStep("Train in mixed precision", "small", first.path, content, first.line, first.cell)
 
 
 def _saves(value: str) -> bool:

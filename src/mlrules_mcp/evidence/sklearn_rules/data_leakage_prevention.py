@@ -109,7 +109,7 @@ class DataLeakagePrevention(Collector):
             return None
         name = found[0].target if found[0].target.isidentifier() else "transformer"
         content = f"{name}.fit(X_train)\nX_train = {name}.transform(X_train)\nX_test = {name}.transform(X_test)\n"
-        return NextStep("Fit on the training part alone", "small", found[0].path, content, found[0].line)
+        return NextStep("Fit on the training part alone", "small", found[0].path, content, found[0].line, found[0].cell)
 
 
 def _prepares(module: Module, receiver: ast.expr) -> bool:

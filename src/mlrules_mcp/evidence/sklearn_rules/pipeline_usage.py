@@ -8,10 +8,14 @@ from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import ESTIMATOR
 from mlrules_mcp.evidence.programs import PLAIN, TABLE
+from mlrules_mcp.evidence.steps import passed
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
 
+_OF_TARGETS = frozenset({"LabelEncoder", "LabelBinarizer", "MultiLabelBinarizer"})
+# What scikit-learn removed, and what has its place.
+_RENAMED = {"Imputer": ("sklearn.impute", ".", "SimpleImputer")}
 _PREPARES = ("trade:transformer", "trade:scaling", "trade:resampler")
 
 
@@ -92,13 +96,17 @@ def scaled(train):
         prepared, estimators = project.landmarks(*_PREPARES), project.landmarks(ESTIMATOR)
         if not prepared or not estimators:
             return None
-        transformer, estimator = prepared[0], estimators[0]
-        first, last = transformer.called.rpartition(".")[2], estimator.called.rpartition(".")[2]
-        arguments = ", ".join([*estimator.arguments, *(f"{key}={value}" for key, value in estimator.keywords)])
+        of_features = [fact.called for fact in prepared if fact.called.rpartition(".")[2] not in _OF_TARGETS]
+        first = next(iter(of_features), "sklearn.preprocessing.OrdinalEncoder").rpartition(".")
+        first = _RENAMED.get(first[2], first)
+        estimator = estimators[0]
+        package, _, last = estimator.called.rpartition(".")
         content = (
-            "from sklearn.pipeline import make_pipeline\n\n"
-            f"model = make_pipeline({first}(), {last}({arguments}))\n"
+            f"from {package} import {last}\n"
+            "from sklearn.pipeline import make_pipeline\n"
+            f"from {first[0]} import {first[2]}\n\n"
+            f"model = make_pipeline({first[2]}(), {last}({passed(estimator)}))\n"
             "model.fit(X_train, y_train)  # fits both, on the training part alone\n"
         )
-        title = f"Put `{first}` and `{last}` into one pipeline"
-        return NextStep(title, "small", estimator.path, content, estimator.line)
+        title = f"Put `{first[2]}` and `{last}` into one pipeline"
+        return NextStep(title, "small", estimator.path, content, estimator.line, estimator.cell)
