@@ -220,7 +220,7 @@ def test_the_kinds_of_a_project_are_shown_with_their_reasons(tmp_path: Path) -> 
         ),
         (
             {"pyproject.toml": f'[project]\nname = "mine"\nclassifiers = ["{LIBRARIES}"]\n'},
-            True,
+            False,
         ),
         ({"pyproject.toml": '[project]\nname = "my-layers"\n', "README.md": "pip install torch\n"}, False),
         ({"README.md": "# L\n\npip install my-layers\n"}, False),

@@ -72,6 +72,8 @@ def _library(project: Facts) -> Iterator[Evidence]:
             line = section.line_of(match.start())
             yield Evidence(section.path, line, f"`{' '.join(match[0].split())}` installs it.")
             return
+    if project.landmarks(TRAINING, roles=CODE):
+        return  # a program that may be installed
     classifiers = [each for each in project.settings if each.path == "pyproject.toml" and "classifiers." in each.key]
     for setting in classifiers:
         if "Software Development :: Libraries" in setting.value:

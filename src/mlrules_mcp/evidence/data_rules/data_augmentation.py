@@ -85,7 +85,7 @@ class DataAugmentation(Collector):
         variable = False
         for call in module.nodes(ast.Call):
             name = module.qualified_name(call.func) or ""
-            if _RANDOM.match(name):
+            if _RANDOM.match(name) and ("ImageDataGenerator" not in name or any(map(_varies, call.keywords))):
                 yield fact_at(module, role, call, self.rule)
             elif not variable and name.partition(".")[0] in _VARIABLE:
                 variable = True
@@ -117,3 +117,8 @@ class DataAugmentation(Collector):
         if not found:
             return NextStep("Vary the training samples", "small", "transforms.py", content)
         return NextStep("Vary the training samples", "small", found[0].path, content, found[0].line, found[0].cell)
+
+
+def _varies(keyword: ast.keyword) -> bool:
+    """Whether an argument of Keras' generator makes it vary the images; others only rescale or split them."""
+    return keyword.arg is not None and keyword.arg.endswith(("_range", "_flip"))

@@ -22,7 +22,7 @@ _TOOLS = (
 )
 _HASHES = "hashlib.sha256 hashlib.md5 hashlib.sha1 hashlib.blake2b hashlib.file_digest pandas.util.hash_pandas_object"
 _FUNCTIONS = "dataset_version data_version snapshot_data snapshot_current_data dataset_manifest version_data"
-_ABOUT_DATA = pattern(r"(?i)data|version|manifest|checksum|digest|fingerprint|split|file")
+_ABOUT_DATA = pattern(r"(?i)data_?(set|file|path|version|hash)|(^|[/_ ])data([/_. ]|$)|version|manifest|checksum|split")
 _PINNED = ("md5", "sha256", "known_hash", "revision", "versionAsOf", "version_as_of")
 
 

@@ -75,10 +75,15 @@ class MemoryEfficiency(Collector):
         yield from (of(fact) for fact in project.calls(*_CALLS.split()))
         for name in _ARGUMENTS.split():
             for fact in project.keywords(name):
-                if _saves(fact.keyword(name) or "") and not fact.called.startswith(("numpy.", "pandas.")):
+                value = fact.keyword(name) or ""
+                # `precision` is also a metric, and a number of digits.
+                is_meant = name != "precision" or fact.called.endswith(("Trainer", "Fabric", "CLI")) or "16" in value
+                if is_meant and _saves(value):
                     yield of(fact)
         for setting in project.set_to(rf"(^|\.)({'|'.join(_ARGUMENTS.split())})$"):
-            if _saves(setting.value):
+            if _saves(setting.value) and (
+                "precision" not in setting.key or not setting.value[:1].isdigit() or "16" in setting.value
+            ):
                 yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
 
     def next_step(self, project: Facts) -> NextStep | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LOOKS = ("describe", "info", "value_counts", "isna", "isnull", "nunique", "hist", "corr", "skew", "duplicated")
 _FRAMES = frozenset({"pandas", "polars", "pyspark", "dask", "cudf", "modin"})
 _PLOTS = (
-    "histplot distplot displot pairplot heatmap boxplot countplot violinplot scatterplot kdeplot jointplot catplot "
+    "histplot distplot displot pairplot boxplot countplot violinplot scatterplot kdeplot jointplot catplot "
     "swarmplot stripplot PairGrid FacetGrid"
 ).split()
 _PROFILES = (
@@ -89,7 +89,8 @@ class DataUnderstanding(Collector):
             if not isinstance(call.func, ast.Attribute) or module.qualified_name(call.func):
                 continue
             is_message = call.func.attr == "info" and bool(call.args)  # that of a logger
-            if not is_message and (first_fit is None or call.lineno < first_fit):
+            is_drawing = call.func.attr == "hist" and ast.unparse(call.func.value).startswith(("ax", "fig"))
+            if not is_message and not is_drawing and (first_fit is None or call.lineno < first_fit):
                 yield fact_at(module, role, call, self.rule)
 
     def not_applicable(self, project: Facts) -> str | None:
