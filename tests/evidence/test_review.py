@@ -13,6 +13,7 @@ from mlrules_mcp.evidence.answer import Review
 from mlrules_mcp.evidence.limits import Limits
 from mlrules_mcp.evidence.reading import Stopped
 from mlrules_mcp.evidence.review import NothingToReview, review
+from mlrules_mcp.evidence.workflow_rules.baseline_first import BaselineFirst
 from mlrules_mcp.manifest.merging import load_manifests
 from tests.evidence.support import CATALOGUE, place, reviewed, write
 
@@ -293,3 +294,14 @@ def test_what_a_repository_configures_is_not_run(tmp_path: Path) -> None:
         )
     review(root, CATALOGUE)
     assert not run.exists()
+
+
+def test_a_bug_in_one_collector_costs_no_other_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def collect(_collector: object, _project: object) -> None:
+        raise KeyError("oops")
+
+    monkeypatch.setattr(BaselineFirst, "collect", collect)
+    result = reviewed(tmp_path, {"train.py": TRAINS})
+    assert [each.code for each in result.diagnostics] == ["review-failed"]
+    assert "KeyError" in result.diagnostics[0].message
+    assert "met" in statuses(result)

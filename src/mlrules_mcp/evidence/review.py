@@ -53,14 +53,17 @@ def review(
     reader = Reader(folder, catalogue, collectors, budget, progress)
     facts = reader.read()
     asked = {collector.rule: collector for collector in collectors}
-    answers = [replace(_answer(rule, asked.get(rule.key), facts), description=rule.description) for rule in rules]
+    failures: list[Diagnostic] = []
+    answers = [
+        replace(_answer(rule, asked.get(rule.key), facts, failures), description=rule.description) for rule in rules
+    ]
     return Review(
         folder.name or folder.as_posix(),
         facts.kinds,
         tuple(answers),
         facts.counts,
         tuple(budget.reached.values()),
-        tuple(_worst_first(reader.diagnostics)),
+        tuple(_worst_first([*failures, *reader.diagnostics])),
         time.monotonic() - started,
     )
 
@@ -82,12 +85,17 @@ def _folder(root: Path) -> Path:
     raise NothingToReview(f"There is no folder {root.as_posix()}. Name the folder of a project.")
 
 
-def _answer(rule: Rule, collector: Collector | None, facts: Facts) -> Answer:
+def _answer(rule: Rule, collector: Collector | None, facts: Facts, failures: list[Diagnostic]) -> Answer:
     if not rule.enabled:
         return Answer(rule.key, rule.severity, "not_applicable", f"The rule is switched off ({rule.source}).")
     if collector is None:
         return Answer(rule.key, rule.severity, "not_applicable", "No evidence is collected for this rule.")
-    return collector.collect(facts)
+    try:
+        return collector.collect(facts)
+    except Exception as error:  # a bug in one collector must not cost the user the other answers
+        message = f"The review of {rule.key} failed: {type(error).__name__}: {error}. Please report this"
+        failures.append(Diagnostic("review-failed", "warning", ".", message))
+        return Answer(rule.key, rule.severity, "no_evidence", message)
 
 
 def _worst_first(diagnostics: list[Diagnostic]) -> Iterator[Diagnostic]:

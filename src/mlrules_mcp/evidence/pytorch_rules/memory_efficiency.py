@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -81,9 +82,8 @@ class MemoryEfficiency(Collector):
                 if is_meant and _saves(value):
                     yield of(fact)
         for setting in project.set_to(rf"(^|\.)({'|'.join(_ARGUMENTS.split())})$"):
-            if _saves(setting.value) and (
-                "precision" not in setting.key or not setting.value[:1].isdigit() or "16" in setting.value
-            ):
+            is_score = setting.key.endswith("precision") and re.match(r"[01]?\.\d", setting.value)
+            if _saves(setting.value) and not is_score:
                 yield Evidence(setting.path, setting.line, f"`{setting.key}: {setting.value}`")
 
     def next_step(self, project: Facts) -> NextStep | None:

@@ -98,7 +98,7 @@ class ExperimentDocumentation(Collector):
         """A page for one experiment, with the names of this project."""
         trained = next(iter(project.landmarks(TRAINING)), None)
         run = f"python {trained.path}" if trained and trained.path.endswith(".py") else "how it was run"
-        what = module_name(trained.path) if trained else "the model"
+        what = module_name(project, trained.path) if trained else "the model"
         content = (
             f"# 1. What {what} reaches as it is\n\n"
             "**Question.** What should be better than before, and why?\n\n"
