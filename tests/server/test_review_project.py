@@ -50,6 +50,7 @@ def test_a_review_answers_every_rule_in_brief_and_both_forms_name_the_place(serv
     rule = next(rule for rule in data["rules"] if rule["rule"] == "pytorch_rules.gradient_management")
     assert rule["evidence"][0]["path"] == "src/train_0.py"
     assert "src/train_0.py:7" in text_of(result)
+    assert "review_project with `rule`" in text_of(result)
     assert len(json.dumps(data)) / 4 < 10_000
     assert len(text_of(result)) / 4 < 10_000
 

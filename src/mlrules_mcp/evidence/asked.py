@@ -15,7 +15,6 @@ class Asked:
             whatever object (`.describe`: not of an imported package).
         keywords: names of keyword arguments, of whatever call (`stratify`).
         definitions: parts of the names of functions and classes, in lower case (`baseline` for `fit_baseline`).
-        bases: qualified names of classes whose subclasses are remembered (`torch.nn.Module`).
         keys: strings that index something, are keys of a dictionary, name a command line's option (without dashes), or
             come first in a call of `log` and the like: parts of them, in lower case.
     """
@@ -23,15 +22,12 @@ class Asked:
     calls: frozenset[str] = frozenset()
     keywords: frozenset[str] = frozenset()
     definitions: frozenset[str] = frozenset()
-    bases: frozenset[str] = frozenset()
     keys: frozenset[str] = frozenset()
 
     @classmethod
-    def of(
-        cls, *, calls: str = "", keywords: str = "", definitions: str = "", bases: str = "", keys: str = ""
-    ) -> Asked:
+    def of(cls, *, calls: str = "", keywords: str = "", definitions: str = "", keys: str = "") -> Asked:
         """From words with spaces between."""
-        return cls(*(frozenset(words.split()) for words in (calls, keywords, definitions, bases, keys)))
+        return cls(*(frozenset(words.split()) for words in (calls, keywords, definitions, keys)))
 
     @classmethod
     def joined(cls, asked: Iterable[Asked]) -> Asked:
@@ -41,6 +37,5 @@ class Asked:
             frozenset().union(*(one.calls for one in each)),
             frozenset().union(*(one.keywords for one in each)),
             frozenset().union(*(one.definitions for one in each)),
-            frozenset().union(*(one.bases for one in each)),
             frozenset().union(*(one.keys for one in each)),
         )

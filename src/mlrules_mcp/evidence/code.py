@@ -62,7 +62,6 @@ class CodeIndex:
     calls: dict[str, list[Fact]] = field(default_factory=dict)
     keywords: dict[str, list[Fact]] = field(default_factory=dict)
     definitions: dict[str, list[Fact]] = field(default_factory=dict)
-    subclasses: dict[str, list[Fact]] = field(default_factory=dict)
     keys: dict[str, list[Fact]] = field(default_factory=dict)
 
     def add(self, module: Module, role: Role) -> None:
@@ -70,7 +69,6 @@ class CodeIndex:
         _keep(self.calls, _calls(module, role, self.asked.calls))
         _keep(self.keywords, _keywords(module, role, self.asked.keywords))
         _keep(self.definitions, _definitions(module, role, self.asked.definitions))
-        _keep(self.subclasses, _subclasses(module, role, self.asked.bases))
         _keep(self.keys, _keys(module, role, self.asked.keys))
 
 
@@ -146,13 +144,6 @@ def _definitions(module: Module, role: Role, asked: frozenset[str]) -> Iterator[
         name = definition.name.lower()
         if any(part in name for part in asked):
             yield fact_at(module, role, definition, definition.name)
-
-
-def _subclasses(module: Module, role: Role, asked: frozenset[str]) -> Iterator[Fact]:
-    for cls in module.nodes(ast.ClassDef):
-        for base in asked:
-            if cls.bases and module.is_subclass(cls, base):
-                yield fact_at(module, role, cls, base)
 
 
 def _keys(module: Module, role: Role, asked: frozenset[str]) -> Iterator[Fact]:

@@ -166,10 +166,6 @@ class Facts:
         """Functions and classes with one of these parts in their names."""
         return self._in_roles(_containing(self.code.definitions, parts), roles)
 
-    def subclasses(self, *bases: str, roles: Sequence[Role] = ()) -> list[Fact]:
-        """Classes that inherit from one of these."""
-        return self._in_roles(_named(self.code.subclasses, bases), roles)
-
     def keys(self, *parts: str, roles: Sequence[Role] = ()) -> list[Fact]:
         """Keys and names in code (see `Asked.keys`) that hold one of these parts."""
         return self._in_roles(_containing(self.code.keys, parts), roles)
@@ -223,17 +219,12 @@ class Facts:
                     if not line.lstrip().startswith("#") and searched.search(line):
                         yield path, number, line.strip()
 
-    def dependency(self, *packages: str) -> Evidence | None:
-        """Where a package is declared as a dependency, pinned or not. Being declared alone is not use."""
-        names = "|".join(re.escape(name).replace("\\-", "[-_.]") for name in packages)
-        wanted = rf"""^\s*[-"']*\s*(?:[\w-]+::)?["']?({names})(?:\[[^\]]*\])?\s*($|["'=<>!~;,@ ])"""
-        for path, line, text in self.lines("*", wanted):
-            if (
-                path.endswith((".txt", ".toml", ".cfg", ".yml", ".yaml", "Pipfile", "setup.py"))
-                and "workflows" not in path
-            ):
-                return Evidence(path, line, text)
-        return None
+    def shown(self, wanted: str) -> Iterator[Evidence]:
+        """What notebooks have shown, by a regular expression: the cell, and the line of the output that matches."""
+        searched = re.compile(wanted, re.I | re.M)
+        for output in self.outputs:
+            if match := searched.search(output.text):
+                yield Evidence(output.path, output.line, f"shown: {' '.join(match[0].split())[:120]}", output.cell)
 
 
 def of(fact: Fact, message: str = "") -> Evidence:

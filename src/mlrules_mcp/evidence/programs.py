@@ -1,5 +1,7 @@
 """Small programs that the collectors' examples begin with."""
 
+import json
+
 # Nothing that any rule is about.
 PLAIN = """\
 def double(x):
@@ -30,6 +32,15 @@ def train(path):
     model = RandomForestClassifier(n_estimators=200, random_state=0)
     return model.fit(df.drop(columns="churned"), df["churned"])
 """
+
+
+def notebook(code: str, shown: str = "", prose: str = "") -> str:
+    """A notebook of a cell of prose, if any, and a cell of code with what it has shown."""
+    output = {"output_type": "stream", "name": "stdout", "text": shown}
+    cells: list[dict[str, object]] = [{"cell_type": "markdown", "source": prose}] if prose else []
+    cells.append({"cell_type": "code", "source": code, "outputs": [output] if shown else []})
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+
 
 LIBRARY = {
     "pyproject.toml": '[project]\nname = "layers"\n',

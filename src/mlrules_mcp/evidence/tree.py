@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -147,8 +146,3 @@ def read_text(root: Path, path: str, budget: Budget, most: int) -> str | None:
     except (OSError, ValueError):
         return None
     return None if b"\0" in data else data.decode("utf-8-sig", "replace")
-
-
-def folders(path: str) -> Iterator[str]:
-    """The names of the folders around a file, from the root."""
-    yield from path.split("/")[:-1]

@@ -20,15 +20,18 @@ _MOST_DIAGNOSTICS = 5
 _MOST_STEPS = 10
 
 
-def project_review_text(review: Review, style: Style = plain, *, places: int = 3) -> str:
+def project_review_text(
+    review: Review, style: Style = plain, *, places: int = 3, in_full: str = "mlrules-mcp review --step RULE"
+) -> str:
     """What the project is, what to do next, and every rule with its answer.
 
     Args:
         places: how many places are shown of each rule.
+        in_full: how one asks for one rule's step in full.
     """
     parts = ["\n".join(_head(review, style))]
     if steps := review.next_steps:
-        parts.append("\n".join(_next(steps, style)))
+        parts.append("\n".join(_next(steps, style, in_full)))
     by_status = {status: [each for each in review.answers if each.status == status] for status in STATUSES}
     parts += ["\n".join(_section(status, each, style, places)) for status, each in by_status.items() if each]
     parts += [diagnostic_text(diagnostic, style) for diagnostic in review.diagnostics[:_MOST_DIAGNOSTICS]]
@@ -64,7 +67,7 @@ def _head(review: Review, style: Style) -> Iterator[str]:
     )
 
 
-def _next(answers: tuple[Answer, ...], style: Style) -> Iterator[str]:
+def _next(answers: tuple[Answer, ...], style: Style, in_full: str) -> Iterator[str]:
     yield style("What to do next", bold=True)
     for number, answer in enumerate(answers[:_MOST_STEPS], start=1):
         if answer.next_step is not None:
@@ -72,7 +75,7 @@ def _next(answers: tuple[Answer, ...], style: Style) -> Iterator[str]:
             yield f"{number:3}. {answer.next_step.title} [{answer.rule}, {severity}, {answer.next_step.effort}]"
     left = len(answers) - _MOST_STEPS
     more = f"and {left} more. " if left > 0 else ""
-    yield f"     {more}A step in full: mlrules-mcp review --step RULE"
+    yield f"     {more}A step in full: {in_full}"
 
 
 def _section(status: Status, answers: list[Answer], style: Style, places: int) -> Iterator[str]:

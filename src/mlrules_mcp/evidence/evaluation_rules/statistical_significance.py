@@ -10,7 +10,7 @@ from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.drafts import comparison_script
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.programs import NETWORK, PLAIN, TABLE
+from mlrules_mcp.evidence.programs import NETWORK, PLAIN, TABLE, notebook
 from mlrules_mcp.patterns import pattern
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class StatisticalSignificance(Collector):
 
     ## Met
     A statistical test or a bootstrap, functions of confidence intervals, the standard deviation of scores over folds or
-    seeds, results in the documents that are given with their spread.
+    seeds, results with their spread in the documents or in what a notebook shows.
 
     ## Broken
     An error or warning of a static check.
@@ -67,6 +67,7 @@ class StatisticalSignificance(Collector):
         ),
         Example({"train.py": NETWORK + "print(accuracies.mean(), accuracies.std())\n"}, "met", ["train.py:10"]),
         Example({"train.py": NETWORK + "x = (x - x.mean()) / x.std()\n"}, "no_evidence", why="that is data"),
+        Example({"a.ipynb": notebook(NETWORK, shown="AUC 0.812 ± 0.011\n")}, "met", ["a.ipynb:1:1"]),
         Example({"features.py": PLAIN}, "not_applicable"),
     )
 
@@ -86,6 +87,7 @@ class StatisticalSignificance(Collector):
         yield from (of(fact, f"the spread of scores: `{fact.text}`") for fact in project.notes(self.rule))
         for section, match in project.told("", _FIGURES):
             yield Evidence(section.path, section.line_of(match.start()), f"with its spread: {match[0]}", section.cell)
+        yield from project.shown(rf"^.*{_FIGURES}.*$")
 
     def next_step(self, project: Facts) -> NextStep:
         """A script that compares the scores of two models over the same seeds."""

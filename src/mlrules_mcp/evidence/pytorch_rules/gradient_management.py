@@ -7,6 +7,7 @@ from mlrules_mcp.evidence.answer import Evidence
 from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import CodeCollector, Example
 from mlrules_mcp.evidence.facts import of
+from mlrules_mcp.evidence.programs import NETWORK
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -38,19 +39,7 @@ class GradientManagement(CodeCollector):
     nothing_there = "Gradients are neither cleared nor switched off in this code: there is no PyTorch training here."
     examples = (
         Example(
-            {
-                "train.py": """\
-                import torch
-                from torch import nn
-
-                model = nn.Sequential(nn.Linear(4, 1))
-                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-                for x, y in loader:
-                    optimizer.zero_grad()
-                    nn.functional.mse_loss(model(x), y).backward()
-                    optimizer.step()
-                """
-            },
+            {"train.py": NETWORK},
             "met",
             ["train.py:7"],
         ),

@@ -8,6 +8,7 @@ from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DEEP_TRAINING, ESTIMATOR
+from mlrules_mcp.evidence.programs import NETWORK, notebook
 from mlrules_mcp.evidence.steps import baseline_script
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class BaselineFirst(Collector):
 
     ## Met
     A dummy estimator; a linear model, a tree or naive Bayes beside another estimator; a function, class or run that
-    is called a baseline; a table or sentence of the documents that gives a baseline's result.
+    is called a baseline; a table or sentence of the documents, or a notebook's output, that gives a baseline's result.
 
     ## Broken
     The static check finds a forest, boosting or a network scored beside nothing, and no baseline stands in any other
@@ -88,18 +89,7 @@ class BaselineFirst(Collector):
         ),
         Example(
             {
-                "train.py": """\
-                import torch
-                from torch import nn
-
-                # TODO: add a baseline
-                model = nn.Sequential(nn.Linear(4, 1))
-                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-                for x, y in loader:
-                    optimizer.zero_grad()
-                    nn.functional.mse_loss(model(x), y).backward()
-                    optimizer.step()
-                """,
+                "train.py": f"# TODO: add a baseline\n{NETWORK}",
                 "baseline/README.md": "Nothing yet.\n",
             },
             "no_evidence",
@@ -107,21 +97,14 @@ class BaselineFirst(Collector):
         ),
         Example(
             {
-                "train.py": """\
-                import torch
-                from torch import nn
-
-                model = nn.Sequential(nn.Linear(4, 1))
-                optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-                for x, y in loader:
-                    optimizer.zero_grad()
-                    nn.functional.mse_loss(model(x), y).backward()
-                    optimizer.step()
-                """,
+                "train.py": NETWORK,
                 "README.md": "# Results\n\n| model | score |\n| --- | --- |\n| majority baseline | 61.2 % |\n",
             },
             "met",
             ["README.md:5"],
+        ),
+        Example(
+            {"train.ipynb": notebook(NETWORK, shown="epoch 1\nbaseline accuracy: 0.612\n")}, "met", ["train.ipynb:1:1"]
         ),
         Example({"features.py": "def double(x):\n    return 2 * x\n"}, "not_applicable"),
     )
@@ -142,6 +125,8 @@ class BaselineFirst(Collector):
         for section, match in project.told(r"\bbaselines?\b", rf"^\s*\|.*{_NUMBER}.*\|"):
             line = section.line_of(match.start() + len(match[0]) - len(match[0].lstrip()))
             yield Evidence(section.path, line, f"results under “{section.heading}”", section.cell)
+
+        yield from project.shown(rf"^.*\bbaseline\b.*{_NUMBER}.*$")
 
     def contradictions(self, project: Facts) -> Iterator[Evidence]:
         """A complex model scored beside nothing, where no file has a baseline."""

@@ -59,7 +59,7 @@ def build(context: ServerContext) -> Tool:
         if key is not None:
             found = next(each for each in result.answers if each.rule == key)
             return answer(step_text(found), {"rules": without_empty([answer_data(found)])})
-        reviewed = answer(project_review_text(result, places=1), _brief(result))
+        reviewed = answer(project_review_text(result, places=1, in_full="review_project with `rule`"), _brief(result))
         title = f"Review of {result.root}: {sum(each.status == 'broken' for each in result.answers)} rules broken"
         reviewed.content.extend(await context.keep_report("review", title, _contents(result)))
         return reviewed
