@@ -15,10 +15,12 @@ from mlrules_mcp.evidence.collector import Collector, documentation
 from mlrules_mcp.evidence.review import all_collectors
 from mlrules_mcp.manifest.model import Block, Rule
 from mlrules_mcp.report.check_markdown import check_markdown
+from mlrules_mcp.server.http.settings import table as settings_table
 from mlrules_mcp.training.checks import all_checks as all_training_checks
 
 COLLECTORS = {collector.rule: collector for collector in all_collectors()}
 TARGET = Path(__file__).with_name("rules.md")
+README = Path(__file__).parent.parent / "README.md"
 LEFT_OUT: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("left_out.json").read_text(encoding="utf-8"))
 
 
@@ -104,6 +106,15 @@ def checks_index() -> str:
     return "{" + ",\n".join(lists) + "}\n"
 
 
+def readme() -> str:
+    """The README with its generated parts as they have to be."""
+    text = README.read_text(encoding="utf-8")
+    before, start, rest = text.partition("<!-- settings -->\n")
+    _, end, after = rest.partition("<!-- /settings -->")
+    return f"{before}{start}{settings_table()}\n{end}{after}"
+
+
 if __name__ == "__main__":
+    README.write_text(readme(), encoding="utf-8")
     INDEX.write_text(checks_index(), encoding="utf-8")
     TARGET.write_text(rules_reference(), encoding="utf-8")

@@ -22,6 +22,11 @@ def test_the_rules_reference_is_fresh(generate: dict[str, Any]) -> None:
     assert written == generate["rules_reference"](), "run `make docs`"
 
 
+def test_the_settings_in_the_readme_are_fresh(generate: dict[str, Any]) -> None:
+    assert generate["README"].read_text(encoding="utf-8") == generate["readme"](), "run `make docs`"
+    assert "`MLRULES_TOKENS_FILE`" in generate["readme"]()
+
+
 def test_the_index_of_checks_is_fresh(generate: dict[str, Any]) -> None:
     assert generate["INDEX"].read_text(encoding="utf-8") == generate["checks_index"](), "run `make docs`"
 

@@ -49,4 +49,4 @@ def test_sigterm_ends_the_server_after_the_call_that_it_has_taken() -> None:
 def test_listening_beyond_this_machine_takes_an_explicit_word() -> None:
     refused = CliRunner().invoke(cli, ["serve", "--transport", "http", "--host", "0.0.0.0"])
     assert refused.exit_code == 2
-    assert "--insecure" in refused.output
+    assert "or insecure" in refused.output

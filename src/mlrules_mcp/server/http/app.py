@@ -14,11 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mlrules_mcp.server.app import RulesServer
+from mlrules_mcp.server.http.access import Access
 from mlrules_mcp.server.http.guard import GuardMiddleware
 from mlrules_mcp.server.http.limits import LimitMiddleware, Limits, streams
+from mlrules_mcp.server.http.metrics import Metrics
 from mlrules_mcp.server.http.page import page_routes
 from mlrules_mcp.server.http.state import ServiceState
-from mlrules_mcp.server.http.tools import place_tools
+from mlrules_mcp.server.http.tools import CallLimits, place_tools
 
 ENDPOINT = "/mcp"
 
@@ -40,7 +42,9 @@ def build_app(
     server: RulesServer,
     state: ServiceState,
     security: TransportSecuritySettings,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: Limits = Limits(),  # noqa: B008 - frozen, as the others
+    access: Access = Access(),  # noqa: B008
+    calls: CallLimits = CallLimits(),  # noqa: B008
 ) -> Starlette:
     """The application for a server; any replica can answer any request, in both eras of the protocol.
 
@@ -48,8 +52,12 @@ def build_app(
         state: whether the service is ready, which the probes report; its workers are started and ended here.
         security: the Host and Origin headers that are taken.
         limits: how much is taken at once.
+        access: who may call.
+        calls: how much a call of a tool may hold.
     """
     server.streamable_http_app()  # the SDK gives out what lies below a server only with an application
+    metrics = Metrics(state)
+    server.middleware.append(metrics.observe)
     protocol = _SessionManager(server.session_manager.app, stateless=True, max_request_body_size=limits.body)
 
     @asynccontextmanager
@@ -57,7 +65,8 @@ def build_app(
         async with AsyncExitStack() as stack:
             if state.pool is not None:
                 await stack.enter_async_context(state.pool.running())
-                await place_tools(server, state.pool)
+            await place_tools(server, state.pool, calls)
+            metrics.tools = frozenset(server.elsewhere)
             await stack.enter_async_context(protocol.run())
             state.started = True
             yield
@@ -74,10 +83,16 @@ def build_app(
             ENDPOINT,
             StreamableHTTPASGIApp(protocol),
             methods=["POST"],
-            middleware=[Middleware(LimitMiddleware, state=state, limits=limits)],
+            middleware=[*access.middleware(), Middleware(LimitMiddleware, state=state, limits=limits)],
         ),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
+        Route("/metrics", metrics.endpoint),
+        *access.routes(),
         *page_routes(state.catalogue),
     ]
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(GuardMiddleware, security=security)])
+    return Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        middleware=[Middleware(metrics.counting), Middleware(GuardMiddleware, security=security)],
+    )

@@ -170,16 +170,26 @@ class WorkerPool:
             worker.retire()
         self._idle.clear()
 
-    async def call(self, tool: str, arguments: dict[str, Any], progress: OnProgress | None = None) -> dict[str, Any]:
+    async def call(
+        self,
+        tool: str,
+        arguments: dict[str, Any],
+        progress: OnProgress | None = None,
+        warning: str | None = None,
+    ) -> dict[str, Any]:
         """The answer to one call, which has one of `result`, `refused` and `error` as `worker` describes.
 
         A call whose worker is lost by no doing of ours is given to another one, once: the kernel may have killed it
         for what others took. Cancelling kills the worker, as there is no other way to stop what it does.
 
+        Args:
+            progress: awaited with each step that the tool reports.
+            warning: what the answer has to say besides.
+
         Raises:
             PoolError: there is no answer.
         """
-        data = json.dumps({"tool": tool, "arguments": arguments}, separators=(",", ":")).encode()
+        data = json.dumps({"tool": tool, "arguments": arguments, "warning": warning}, separators=(",", ":")).encode()
         for _ in range(_ATTEMPTS):
             worker = await self._acquire()
             try:

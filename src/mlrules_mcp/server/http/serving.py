@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
@@ -55,7 +56,14 @@ class _CloseWhenDraining:
 
 
 def serve(
-    app: ASGIApp, state: ServiceState, *, host: str, port: int, drain_delay: float = 0.0, drain_limit: int = 30
+    app: ASGIApp,
+    state: ServiceState,
+    *,
+    host: str,
+    port: int,
+    drain_delay: float = 0.0,
+    drain_limit: int = 30,
+    trusted_proxies: Sequence[str] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what was taken before ending.
 
@@ -64,16 +72,18 @@ def serve(
         drain_delay: seconds between the signal and the end of listening, in which the readiness probe fails, so
             that a proxy stops sending requests here before connections are refused.
         drain_limit: the most seconds that open requests get to end after that.
+        trusted_proxies: addresses whose X-Forwarded-For says who asks.
     """
     config = uvicorn.Config(
         _CloseWhenDraining(app, state),
         host=host,
         port=port,
         access_log=False,
-        log_level="info",
+        log_config=None,
         server_header=False,
         date_header=True,
-        proxy_headers=False,
+        proxy_headers=bool(trusted_proxies),
+        forwarded_allow_ips=list(trusted_proxies),
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=drain_limit,
         ws="none",

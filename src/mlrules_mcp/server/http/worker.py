@@ -1,6 +1,6 @@
 """The process that analyses: it answers one call after another over a socket, within its limits.
 
-Messages are JSON after their length in four bytes. The server sends `{"tool", "arguments"}`; the worker
+Messages are JSON after their length in four bytes. The server sends `{"tool", "arguments", "warning"}`; the worker
 sends `{"progress": […]}` any number of times, then one of `{"result"}`, `{"refused"}` (an error that an assistant can
 act on), `{"error"}` (one of the protocol) and `{"failed"}`. Nothing that comes from a worker is unpickled.
 """
@@ -32,6 +32,9 @@ from mlrules_mcp.server.app import RulesServer, build_server
 LENGTH = struct.Struct(">I")
 # How far a worker's memory may have grown by a call before another takes its place, so that it stays flat.
 _MOST_GROWTH = 128 * 1024 * 1024
+# Others report progress out of the thread that they work in.
+_QUICK = {"analyze_code", "fix_code"}
+_IN_A_THREAD = anyio.to_thread.run_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +61,6 @@ def main(channel: socket.socket, spec: WorkerSpec) -> None:
     for descriptor in range(3):  # a warning about analysed code would print its lines into the server's log
         os.dup2(silence, descriptor)
     limit(spec.memory_limit)
-    # Tools hand their work to a thread so that a server stays responsive; nobody else waits for a worker.
-    anyio.to_thread.run_sync = _run_here  # type: ignore[assignment]
     with suppress(ConnectionError):
         asyncio.run(_serve(channel, build_server(Catalogue(spec.rules), spec.roots, keep_reports=False)))
 
@@ -68,12 +69,18 @@ async def _serve(channel: socket.socket, server: RulesServer) -> None:
     start = peak_memory()
     send(channel, {"ready": os.getpid()})
     while (call := receive(channel)) is not None:
+        server.rules.warning = call["warning"]
+        # Tools hand their work to a thread so that a server stays responsive; nobody else waits for a worker.
+        anyio.to_thread.run_sync = _RUN_HERE if call["tool"] in _QUICK else _IN_A_THREAD
         answer = await _answer(server, call, channel)
         send(channel, answer | {"last": peak_memory() - start > _MOST_GROWTH})
 
 
 async def _run_here(function: Callable[..., Any], *args: Any, **_options: Any) -> Any:
     return function(*args)
+
+
+_RUN_HERE: Any = _run_here
 
 
 class _ChannelContext(Context[Any, Any]):
