@@ -81,6 +81,11 @@ class Catalogue:
                 if check is not None:
                     yield check
 
+    def rules_for(self, module: Module) -> list[Rule]:
+        """The rules with a check that has something to look at in a module."""
+        keys = {key for entry, _ in self._entries if _concerns(entry, module) for key in entry.rules}
+        return [rule for rule in self.rules.rules if rule.enabled and rule.key in keys]
+
     @cached_property
     def _loaded(self) -> list[AnyCheck | None]:
         """The checks of `_entries` as far as they are loaded."""

@@ -83,7 +83,10 @@ def serve(
     catalogue = load_catalogue(manifests)
     from mlrules_mcp.server.app import build_server
 
-    build_server(catalogue, roots or (Path.cwd(),), training_code=allow_training_code).run(transport="stdio")
+    server = build_server(
+        catalogue, roots or (Path.cwd(),), manifests=manifests, training_code=allow_training_code
+    )
+    server.run(transport="stdio")
 
 
 def _serve_http(given: dict[str, Any], config: Path | None, check_config: bool) -> None:

@@ -5,20 +5,25 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import quote
 
 from mcp.server import MCPServer
+from mcp.server.caching import CacheHint
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.tools import Tool
-from mcp_types import CallToolResult, InputRequiredResult, Resource
+from mcp_types import CallToolResult, Icon, InputRequiredResult, Resource
+from mcp_types.methods import CacheableMethod
 
 from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
-from mlrules_mcp.server import resources, tools
+from mlrules_mcp.server import completions, prompts, resources, tools
 from mlrules_mcp.server.apps import apps, with_app
+from mlrules_mcp.server.protocol import refuse_unknown
+from mlrules_mcp.server.reload import ManifestWatch
 from mlrules_mcp.server.reports import ReportStore
 from mlrules_mcp.server.skills import SkillsExtension
 from mlrules_mcp.server.telemetry import Telemetry
@@ -35,6 +40,23 @@ A finding that is wrong here is suppressed on its line: # mlrules: ignore[check-
 
 
 ElsewhereCall: TypeAlias = Callable[[str, dict[str, Any], "Context[Any, Any] | None"], Awaitable[CallToolResult]]
+
+# Lists change with a release or, as a notice says, with a rule file; what is read may be a client's own.
+CACHE_HINTS: dict[CacheableMethod, CacheHint] = {
+    "server/discover": CacheHint(ttl_ms=3_600_000, scope="public"),
+    "tools/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+    "prompts/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+    "resources/templates/list": CacheHint(ttl_ms=3_600_000, scope="public"),
+    "resources/list": CacheHint(ttl_ms=60_000, scope="private"),
+    "resources/read": CacheHint(ttl_ms=60_000, scope="private"),
+}
+
+_PICTURE = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><rect width="24" height="24" rx="5" fill="#1f6feb"/>'
+    '<path d="M5 6v12h14" fill="none" stroke="#fff" stroke-width="2"/>'
+    '<path d="M6 7c3 8 7 9 12 9" fill="none" stroke="#fff" stroke-width="2"/></svg>'
+)
+ICON = Icon(src=f"data:image/svg+xml,{quote(_PICTURE)}", mime_type="image/svg+xml", sizes=["any"])
 
 
 class RulesServer(MCPServer[Any]):
@@ -74,22 +96,30 @@ class RulesServer(MCPServer[Any]):
         return result
 
     async def list_resources(self) -> list[Resource]:
-        """All resources: those that are always there, the skills, then the reports, latest first."""
+        """All resources: those that are always there, the blocks, the skills, then the reports, latest first."""
         reports = self.rules.reports or ()
         return [
             *await super().list_resources(),
+            *resources.listed_blocks(self.rules),
             *self.skills.listed(),
             *(each for report in reports for each in report.resources()),
         ]
 
 
 def build_server(
-    catalogue: Catalogue, roots: Iterable[Path] = (), *, keep_reports: bool = True, training_code: bool = False
+    catalogue: Catalogue,
+    roots: Iterable[Path] = (),
+    *,
+    manifests: Sequence[Path] = (),
+    keep_reports: bool = True,
+    training_code: bool = False,
 ) -> RulesServer:
-    """The MCP server with all its tools and resources.
+    """The MCP server with all its tools, resources and prompts.
 
     Args:
         roots: the folders whose files the tools may read; none lets them see only what a call passes in.
+        manifests: the files that the catalogue's further rules come from: they are watched, and taken over anew when
+            they change.
         keep_reports: whether reports of runs are kept in memory and linked to. False for a service of several
             replicas or of clients that must not see each other's runs.
         training_code: whether check_training may run the user's own code.
@@ -103,10 +133,15 @@ def build_server(
         title="Machine-learning rules",
         version=__version__,
         instructions=INSTRUCTIONS,
+        icons=[ICON],
         tools=list(_tools(context)),
+        cache_hints=CACHE_HINTS,
+        lifespan=ManifestWatch(context, manifests).running if manifests else None,
         log_level="WARNING",
     )
-    resources.register(server, context)
+    server.middleware.append(refuse_unknown(server))
+    for offer in (resources, prompts, completions):
+        offer.register(server, context)
     return server
 
 

@@ -89,6 +89,11 @@ class ServerContext:
                     found[file, root] = None
         return list(found)
 
+    def folders(self, path: str) -> list[Path]:
+        """The folders that a client's path means, in each root that has it."""
+        below = [found[0] for root in self.roots if (found := _below(root, path)) is not None]
+        return [folder for folder in below if _exists(folder) and folder.is_dir()]
+
     def project_of(self, filename: str) -> Project | None:
         """The project that code under a name belongs to: the first root that has the folder it names."""
         for root in self.roots:
