@@ -178,7 +178,8 @@ def _broken(findings: Sequence[Finding], against: Sequence[Evidence]) -> str:
         return against[0].message
     checks = ", ".join(sorted({finding.check for finding in findings}))
     places = sum(1 + len(finding.also_at) for finding in findings)
-    return f"{places} place{'s' if places > 1 else ''} in the code break it: {checks}."
+    said = "places in the code break it" if places > 1 else "place in the code breaks it"
+    return f"{places} {said}: {checks}."
 
 
 def _found(met: Sequence[Evidence]) -> str:
