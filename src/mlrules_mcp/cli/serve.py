@@ -83,9 +83,7 @@ def serve(
     catalogue = load_catalogue(manifests)
     from mlrules_mcp.server.app import build_server
 
-    server = build_server(
-        catalogue, roots or (Path.cwd(),), manifests=manifests, training_code=allow_training_code
-    )
+    server = build_server(catalogue, roots or (Path.cwd(),), manifests=manifests, training_code=allow_training_code)
     server.run(transport="stdio")
 
 
