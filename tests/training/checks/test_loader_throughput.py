@@ -1,8 +1,9 @@
 import time
 from pathlib import Path
+from threading import Event
 
 import pytest
-from torch.utils.data import DataLoader, Dataset, IterableDataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
 from mlrules_mcp.training.checks import loader_throughput
 from mlrules_mcp.training.checks.loader_throughput import LoaderThroughput
@@ -78,3 +79,18 @@ def test_the_same_loader_with_workers_is_met(tmp_path):
 
 def test_an_iterable_dataset_is_not_judged(tmp_path):
     assert verdict(tmp_path, Endless).status == "not_applicable"
+
+
+def test_workers_that_give_nothing_are_waited_for_no_longer_than_some_seconds(tmp_path, monkeypatch):
+    monkeypatch.setattr(loader_throughput, "WORKER_SECONDS", 0.3)
+
+    class Stuck(Busy):
+        def __getitem__(self, index):
+            if get_worker_info() is not None:
+                Event().wait()
+            return self.data[index]
+
+    outcome = verdict(tmp_path, lambda data: Stuck(data, 0))
+    assert outcome.status == "met"
+    assert outcome.figures["batches_per_second_0_workers"] > 0
+    assert outcome.figures["batches_per_second_2_workers"] is None

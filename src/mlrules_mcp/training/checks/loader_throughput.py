@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WORKERS = (0, 1, 2)
 BATCHES = 20
 SECONDS = 1.0
+WORKER_SECONDS = 5.0  # for a worker to give its first batch
 STEPS = 10
 # Only far beyond what a busy machine could feign is the loader to blame: three times the step's own time.
 SLOWER = 3.0
@@ -96,6 +97,8 @@ def _with_workers(loader: DataLoader[Any], workers: int) -> DataLoader[Any]:
         loader.dataset,
         **sampling,
         num_workers=workers,
+        # A worker that can't send what it has loaded, as where sockets' paths get too long, would be waited for.
+        timeout=WORKER_SECONDS if workers else 0,
         collate_fn=loader.collate_fn,
         worker_init_fn=loader.worker_init_fn,
         multiprocessing_context=loader.multiprocessing_context if workers else None,
