@@ -4,6 +4,7 @@ import json
 import logging
 
 import pytest
+from mcp import MCPError
 
 from mlrules_mcp.server.http.metrics import JsonFormatter
 from tests.server.http.conftest import BAD, connected, run, running
@@ -17,14 +18,14 @@ def test_calls_findings_and_statuses_are_counted_and_nothing_that_was_sent(caplo
         async with running(make()[0]) as http, connected(http) as client:
             await client.call_tool("analyze_code", {"code": BAD, "filename": "secret_name.py"})
             await client.call_tool("analyze_code", {"secret_argument": 1})
-            await client.call_tool("secret_tool", {})
+            with pytest.raises(MCPError):
+                await client.call_tool("secret_tool", {})
             await http.get("/none", headers={"host": "evil.example"})
             return (await http.get("/metrics")).text
 
     text = run(use)
     assert 'mlrules_calls_total{name="analyze_code",outcome="answered"} 1.0' in text
     assert 'mlrules_calls_total{name="analyze_code",outcome="refused"} 1.0' in text
-    assert 'mlrules_calls_total{name="unknown tool",outcome="refused"} 1.0' in text
     assert 'mlrules_findings_total{rule="pytorch_rules.gradient_management"} 1.0' in text
     assert 'mlrules_responses_total{status="421"} 1.0' in text
     logged = "\n".join(JsonFormatter().format(record) for record in caplog.records)
