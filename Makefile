@@ -34,6 +34,7 @@ lint: $(STAMP)  ## ruff, types, import contracts
 docs: $(STAMP)  ## write what is generated: the compiled manifest and the rules reference
 	$(BIN)/python -m mlrules_mcp.manifest.compiled
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/tools.py
 
 bench: $(STAMP)  ## speed of analysis, command line and server start, beside others in the same run
 	$(BIN)/python benchmarks/speed.py $(CORPUS)

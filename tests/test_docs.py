@@ -27,6 +27,11 @@ def test_the_settings_in_the_readme_are_fresh(generate: dict[str, Any]) -> None:
     assert "`MLRULES_TOKENS_FILE`" in generate["readme"]()
 
 
+def test_the_readmes_table_of_tools_is_fresh() -> None:
+    tools = runpy.run_path(str(DOCS / "tools.py"))
+    assert tools["README"].read_text(encoding="utf-8") == tools["readme_with_tools"](), "run `make docs`"
+
+
 def test_the_index_of_checks_is_fresh(generate: dict[str, Any]) -> None:
     assert generate["INDEX"].read_text(encoding="utf-8") == generate["checks_index"](), "run `make docs`"
 

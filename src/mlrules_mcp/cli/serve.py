@@ -11,7 +11,7 @@ import click
 from mlrules_mcp.cli.shared import Failure, load_catalogue, manifests_option, training_code_option
 from mlrules_mcp.server.http.settings import SettingsError, described, flag, load
 
-_SHARED = {"roots", "manifests"}
+_SHARED = {"roots", "manifests", "tools", "read_only"}
 
 
 def _http_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,6 +52,8 @@ _METAVARS: dict[Any, str] = {int: "N", float: "SECONDS"}
 )
 @manifests_option
 @training_code_option
+@click.option("--tools", metavar="NAME,…", default="", help="The tools to offer, by name. Default: all.")
+@click.option("--read-only", is_flag=True, help="Offer no tool that runs code of yours.")
 @click.option(
     "--config",
     type=click.Path(path_type=Path),
@@ -66,6 +68,8 @@ def serve(
     roots: tuple[Path, ...] = (),
     manifests: tuple[Path, ...] = (),
     allow_training_code: bool = False,
+    tools: str = "",
+    read_only: bool = False,
     config: Path | None = None,
     check_config: bool = False,
     **given: Any,
@@ -75,7 +79,8 @@ def serve(
     if transport == "http" or check_config:
         if allow_training_code:
             raise Failure("--allow-training-code is for stdio alone: over HTTP, others' code would run here.")
-        given |= {name: value for name, value in (("roots", roots), ("manifests", manifests)) if value}
+        shared = {"roots": roots, "manifests": manifests, "tools": _names(tools), "read_only": read_only}
+        given |= {name: value for name, value in shared.items() if value}
         _serve_http(given, config, check_config)
         return
     if given:
@@ -83,8 +88,22 @@ def serve(
     catalogue = load_catalogue(manifests)
     from mlrules_mcp.server.app import build_server
 
-    server = build_server(catalogue, roots or (Path.cwd(),), manifests=manifests, training_code=allow_training_code)
+    try:
+        server = build_server(
+            catalogue,
+            roots or (Path.cwd(),),
+            manifests=manifests,
+            training_code=allow_training_code,
+            offered=_names(tools),
+            read_only=read_only,
+        )
+    except ValueError as error:
+        raise Failure(str(error)) from None
     server.run(transport="stdio")
+
+
+def _names(tools: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in tools.split(",") if name.strip())
 
 
 def _serve_http(given: dict[str, Any], config: Path | None, check_config: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import pkgutil
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -29,14 +29,30 @@ from mlrules_mcp.server.skills import SkillsExtension
 from mlrules_mcp.server.telemetry import Telemetry
 from mlrules_mcp.server.toolkit import ServerContext
 
-INSTRUCTIONS = """\
-Practices for machine-learning code (PyTorch, Lightning, scikit-learn), checked on the code itself.
-- Before you write or change ML code: list_rules with the files' paths.
-- After each change: analyze_code with the new text. Mend errors and warnings; weigh advice.
-- To mend: fix_code applies safe fixes; explain_rule tells why, what is left alone, and shows good code.
-- To judge a whole project: review_project, then one rule's next step in full with `rule`.
-- To show that training works on this machine's devices: check_training.
-A finding that is wrong here is suppressed on its line: # mlrules: ignore[check-name]"""
+# What each tool is for, in the order of the work.
+_USES = {
+    "list_rules": "Before you write or change ML code: list_rules with the files' paths.",
+    "analyze_code": (
+        "After each change: analyze_code with the new text, and the old one as `previous` to see what is new. "
+        "Mend errors and warnings; weigh advice."
+    ),
+    "fix_code": "To mend: fix_code applies safe fixes.",
+    "explain_rule": "To understand a finding: explain_rule tells why, what is left alone, and shows good code.",
+    "review_project": "To judge a whole project: review_project, then one rule's next step in full with `rule`.",
+    "check_training": "To show that training works on this machine's devices: check_training.",
+}
+
+
+def instructions(offered: Iterable[str]) -> str:
+    """What a client is told of the server: what the tools that it offers are for."""
+    names = set(offered)
+    return "\n".join(
+        [
+            "Practices for machine-learning code (PyTorch, Lightning, scikit-learn), checked on the code itself.",
+            *(f"- {use}" for name, use in _USES.items() if name in names),
+            "A finding that is wrong here is suppressed on its line: # mlrules: ignore[check-name]",
+        ]
+    )
 
 
 ElsewhereCall: TypeAlias = Callable[[str, dict[str, Any], "Context[Any, Any] | None"], Awaitable[CallToolResult]]
@@ -113,6 +129,8 @@ def build_server(
     manifests: Sequence[Path] = (),
     keep_reports: bool = True,
     training_code: bool = False,
+    offered: Collection[str] = (),
+    read_only: bool = False,
 ) -> RulesServer:
     """The MCP server with all its tools, resources and prompts.
 
@@ -123,18 +141,24 @@ def build_server(
         keep_reports: whether reports of runs are kept in memory and linked to. False for a service of several
             replicas or of clients that must not see each other's runs.
         training_code: whether check_training may run the user's own code.
+        offered: the names of the tools to offer; empty for all.
+        read_only: offer no tool that runs code of the user's.
+
+    Raises:
+        ValueError: there is no tool of a name in `offered`.
     """
     context = ServerContext(catalogue, tuple(roots), training_code, ReportStore() if keep_reports else None)
     # The SDK logs each refused argument at INFO: a line on stderr for every slip of an assistant.
     logging.getLogger("mcp").setLevel(logging.WARNING)
+    kept = list(_offered(context, offered, read_only))
     server = RulesServer(
         context,
         name="mlrules-mcp",
         title="Machine-learning rules",
         version=__version__,
-        instructions=INSTRUCTIONS,
+        instructions=instructions(tool.name for tool in kept),
         icons=[ICON],
-        tools=list(_tools(context)),
+        tools=kept,
         cache_hints=CACHE_HINTS,
         lifespan=ManifestWatch(context, manifests).running if manifests else None,
         log_level="WARNING",
@@ -145,6 +169,18 @@ def build_server(
     return server
 
 
-def _tools(context: ServerContext) -> Iterator[Tool]:
-    for info in pkgutil.iter_modules(tools.__path__, f"{tools.__name__}."):
-        yield with_app(importlib.import_module(info.name).build(context))
+def tool_names() -> list[str]:
+    """The names of all tools there are."""
+    return [info.name for info in pkgutil.iter_modules(tools.__path__)]
+
+
+def _offered(context: ServerContext, names: Collection[str], read_only: bool) -> Iterator[Tool]:
+    """The tools of these names, or all; where only reading is allowed, those that do no more."""
+    known = tool_names()
+    if unknown := sorted(set(names) - set(known)):
+        raise ValueError(f"There is no tool {', '.join(unknown)}; there are: {', '.join(known)}.")
+    for name in known:
+        if not names or name in names:
+            tool = with_app(importlib.import_module(f"{tools.__name__}.{name}").build(context))
+            if not read_only or (tool.annotations and tool.annotations.read_only_hint):
+                yield tool

@@ -8,7 +8,7 @@ from mcp.server.auth.provider import TokenVerifier
 from mcp.server.transport_security import TransportSecuritySettings
 
 from mlrules_mcp.catalogue import Catalogue
-from mlrules_mcp.server.app import build_server
+from mlrules_mcp.server.app import RulesServer, build_server, tool_names
 from mlrules_mcp.server.http.access import Access
 from mlrules_mcp.server.http.app import build_app
 from mlrules_mcp.server.http.limits import Limits
@@ -36,9 +36,7 @@ def run_service(settings: HttpSettings, catalogue: Catalogue) -> None:
     # Not for the workers: they inherit the environment.
     os.environ.pop(f"{PREFIX}TOKENS", None)
     size = settings.workers or len(os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(2))
-    server = build_server(catalogue, settings.roots, keep_reports=False)
-    if not settings.enable_training:
-        server.remove_tool(TRAINING)
+    server = _server(settings, catalogue)
     spec = WorkerSpec(catalogue.rules, settings.roots, settings.memory_limit * _MIB)
     state = ServiceState(catalogue, WorkerPool(spec, size=size, time_limit=settings.time_limit))
     security = TransportSecuritySettings(
@@ -76,3 +74,17 @@ def _access(settings: HttpSettings) -> Access:
     return Access(
         AnyVerifier(*verifiers) if verifiers else None, settings.oauth_issuer, settings.public_url, settings.rate_limit
     )
+
+
+def _server(settings: HttpSettings, catalogue: Catalogue) -> RulesServer:
+    """The server with the tools that the operator wants offered; SettingsError where that is none."""
+    left_out = () if settings.enable_training else (TRAINING,)
+    offered = [name for name in settings.tools or tool_names() if name not in left_out]
+    if not offered:
+        raise SettingsError(f"No tool is left to offer: {TRAINING} needs enable_training.")
+    try:
+        return build_server(
+            catalogue, settings.roots, keep_reports=False, offered=offered, read_only=settings.read_only
+        )
+    except ValueError as error:
+        raise SettingsError(str(error)) from None

@@ -31,6 +31,8 @@ class HttpSettings:
     port: int = _setting(8000, "The port; 0 takes a free one.", least=0)
     roots: tuple[Path, ...] = _setting((), "A folder whose files the tools may read.", flag="--root")
     manifests: tuple[Path, ...] = _setting((), "A further rule file.", flag="--manifest")
+    tools: tuple[str, ...] = _setting((), "A tool to offer, by name; none stands for all.", flag="--tools")
+    read_only: bool = _setting(False, "Offer no tool that runs code of the operator's.")
     allowed_hosts: tuple[str, ...] = _setting(
         (), "A Host header to take besides localhost, with its port or `:*`.", flag="--allowed-host"
     )
