@@ -88,12 +88,16 @@ def make_tool(
     assert isinstance(tool, StrictTool)
     tool.time_limit = time_limit
     tool.parameters = compact_schema(tool.parameters)
-    tool.fn_metadata.output_schema = compact_schema(tool.fn_metadata.output_schema)
+    output = compact_schema(tool.fn_metadata.output_schema)
+    if output:
+        output.pop("description", None)  # the tool's own says what it answers
+    tool.fn_metadata.output_schema = output
     return tool
 
 
 def compact_schema(schema: Any) -> Any:
-    """A JSON schema without what only costs tokens: generated titles, and `null` where leaving out means the same."""
+    """A JSON schema without what only costs tokens: generated titles, empty defaults, and `null` where leaving out
+    means the same."""
     match schema:
         case {"anyOf": [{**kept}, {"type": "null"}], "default": None, **rest}:
             return compact_schema({**kept, **{key: value for key, value in rest.items() if key != "title"}})
@@ -103,11 +107,23 @@ def compact_schema(schema: Any) -> Any:
                 if key == "properties"
                 else compact_schema(value)
                 for key, value in schema.items()
-                if not (key == "title" or (key, value) in (("additionalProperties", True), ("default", None)))
+                if not _says_nothing(key, value)
             }
         case list():
             return [compact_schema(item) for item in schema]
     return schema
+
+
+def _says_nothing(key: str, value: Any) -> bool:
+    """Whether a member of a schema tells a reader nothing; an optional flag that is off by default does not."""
+    match key:
+        case "title":
+            return True
+        case "default":
+            return (not value and not isinstance(value, (int, float))) or value is False
+        case "additionalProperties":
+            return value is True
+    return False
 
 
 def answer(text: str, data: dict[str, Any], links: Sequence[ResourceLink] = ()) -> CallToolResult:
