@@ -121,3 +121,12 @@ def test_clients_that_are_gone_are_forgotten(server: RulesServer) -> None:
 
     anyio.run(use)
     assert not server.rules.notices._subscribed
+
+
+def test_a_server_without_sessions_promises_clients_of_the_handshake_era_no_notices() -> None:
+    async def use(client: Client) -> None:
+        assert client.server_capabilities.resources is not None
+        assert not client.server_capabilities.resources.subscribe
+        assert not client.server_capabilities.resources.list_changed
+
+    run(use, build_server(Catalogue(), keep_reports=False), "legacy")

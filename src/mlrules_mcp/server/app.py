@@ -22,6 +22,7 @@ from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.server import completions, prompts, resources, tools
 from mlrules_mcp.server.apps import apps, with_app
+from mlrules_mcp.server.notices import Notices
 from mlrules_mcp.server.protocol import refuse_unknown
 from mlrules_mcp.server.reload import ManifestWatch
 from mlrules_mcp.server.reports import ReportStore
@@ -139,7 +140,7 @@ def build_server(
         manifests: the files that the catalogue's further rules come from: they are watched, and taken over anew when
             they change.
         keep_reports: whether reports of runs are kept in memory and linked to. False for a service of several
-            replicas or of clients that must not see each other's runs.
+            replicas or of clients that must not see each other's runs, which has no sessions either.
         training_code: whether check_training may run the user's own code.
         offered: the names of the tools to offer; empty for all.
         read_only: offer no tool that runs code of the user's.
@@ -147,7 +148,13 @@ def build_server(
     Raises:
         ValueError: there is no tool of a name in `offered`.
     """
-    context = ServerContext(catalogue, tuple(roots), training_code, ReportStore() if keep_reports else None)
+    context = ServerContext(
+        catalogue,
+        tuple(roots),
+        training_code,
+        ReportStore() if keep_reports else None,
+        Notices(connections=keep_reports),
+    )
     # The SDK logs each refused argument at INFO: a line on stderr for every slip of an assistant.
     logging.getLogger("mcp").setLevel(logging.WARNING)
     kept = list(_offered(context, offered, read_only))

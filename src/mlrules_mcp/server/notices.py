@@ -24,10 +24,14 @@ class Notices:
 
     For the latter it is a middleware, because the SDK serves only the former: it declares that lists change and that
     resources can be subscribed to, answers `resources/subscribe`, and knows the connections that are open.
+
+    Args:
+        connections: whether those stay open; without sessions there is no way to tell clients of that era anything.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, connections: bool = True) -> None:
         self.bus = InMemorySubscriptionBus()
+        self._connections = connections
         self._subscribed: dict[Connection, set[str]] = {}
 
     async def publish(self, *events: ServerEvent) -> None:
@@ -47,7 +51,7 @@ class Notices:
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         """Handle what the SDK leaves to a server of the handshake era, and pass on the rest."""
-        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS or not self._connections:
             return await call_next(ctx)
         match ctx.method:
             case "initialize":
