@@ -241,7 +241,7 @@ function check() {
   return whileBusy(async () => {
     const { structuredContent: data } = await callTool("analyze_code", { code: source(), filename: $("name").value || "snippet.py" });
     showFindings(data.findings ?? []);
-    $("status").textContent = `${summary(state.findings)}${data.omitted ? ` ${data.omitted} more were left out.` : ""}${problems(data)}`;
+    $("status").textContent = `${summary(state.findings)}${data.left_out ? ` Left out: ${data.left_out}` : ""}${problems(data)}`;
   });
 }
 
