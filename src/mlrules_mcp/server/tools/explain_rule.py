@@ -51,7 +51,7 @@ def _summarised(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     checks = [{"check": check["check"], "summary": check["summary"]} for check in data["checks"]]
     head = explanation_text({**data, "checks": checks[:0]}, none="")
     lines = [f"{check['check']}: {check['summary']}" for check in checks]
-    return "\n".join([head, *lines, more]), {**_slim(data), "checks": checks, "more": more}
+    return "\n".join([head.rstrip(), "", *lines, more]), {**_slim(data), "checks": checks, "more": more}
 
 
 def _with_few_examples(data: dict[str, Any]) -> tuple[str, dict[str, Any]]:
