@@ -16,7 +16,10 @@ from tests.server.test_stdio import stdio_server
     ("options", "message"),
     [
         (["--tools", "fix_code,analyse"], "There is no tool analyse; there are: analyze_code, check_training"),
-        (["--transport", "http", "--tools", "check_training"], "No tool is left to offer: check_training needs enable_training"),
+        (
+            ["--transport", "http", "--tools", "check_training"],
+            "left to offer: check_training needs enable_training",
+        ),
     ],
 )
 def test_tools_that_can_not_be_offered_are_named(options: list[str], message: str) -> None:
