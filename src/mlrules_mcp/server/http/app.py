@@ -57,7 +57,7 @@ def build_app(
     """
     server.streamable_http_app()  # the SDK gives out what lies below a server only with an application
     metrics = Metrics(state)
-    server.middleware.append(metrics.observe)
+    server.middleware.insert(0, metrics.observe)  # around those that refuse
     protocol = _SessionManager(server.session_manager.app, stateless=True, max_request_body_size=limits.body)
 
     @asynccontextmanager
