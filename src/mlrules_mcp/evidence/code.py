@@ -13,6 +13,7 @@ from mlrules_mcp.source.names import argument
 
 _MOST_PLACES = 60
 _MOST_TEXT = 160
+_MOST_LINES = 6
 _MOST_CODE = 200
 # What stands for the rest of code that is too long: such code can be shown, and not be used.
 CUT = "…"
@@ -76,7 +77,6 @@ def fact_at(module: Module, role: Role, node: ast.expr | ast.stmt, name: str) ->
     """A fact about a node; of a call with its arguments."""
     location = module.location(node)
     statement = module.statement(node)
-    line = module.source.lines[node.lineno - 1] if node.lineno <= len(module.source.lines) else ""
     function = module.enclosing_function(node)
     receiver, called = "", getattr(node, "name", "")
     arguments: tuple[str, ...] = ()
@@ -88,13 +88,12 @@ def fact_at(module: Module, role: Role, node: ast.expr | ast.stmt, name: str) ->
         keywords = tuple((keyword.arg, _short(keyword.value)) for keyword in node.keywords[:12] if keyword.arg)
     target = _short(statement.targets[0]) if isinstance(statement, ast.Assign) else ""
     scope = function.name if function else ""
-    text = line.strip()[:_MOST_TEXT]
     return Fact(
         name,
         module.source.path,
         location.line,
         location.cell,
-        text,
+        _shown(module, node),
         role,
         receiver,
         target,
@@ -103,6 +102,18 @@ def fact_at(module: Module, role: Role, node: ast.expr | ast.stmt, name: str) ->
         scope,
         called,
     )
+
+
+def _shown(module: Module, node: ast.expr | ast.stmt) -> str:
+    """The line that a node begins on; where it stops in the middle, with the next ones."""
+    last = min(node.end_lineno or node.lineno, node.lineno + _MOST_LINES)
+    shown = ""
+    for line in module.source.lines[node.lineno - 1 : last]:
+        shown += line.strip() if shown.endswith(("(", "[", "{")) else f" {line.strip()}"
+        if not shown.endswith(("(", "[", "{", ",", "\\")):
+            break
+    shown = shown.strip()
+    return shown if len(shown) <= _MOST_TEXT else f"{shown[: _MOST_TEXT - 1]}{CUT}"
 
 
 def _keep(index: dict[str, list[Fact]], facts: Iterator[Fact]) -> None:

@@ -48,6 +48,9 @@ NAMES = {
     "rouge": "ROUGE",
     "perplexity": "perplexity",
     "wer": "word error rate",
+    "word_error_rate": "word error rate",
+    "cer": "character error rate",
+    "character_error_rate": "character error rate",
     "log_loss": "log loss",
     "brier": "Brier score",
     "matthews": "Matthews correlation",
@@ -85,6 +88,8 @@ def computed(project: Facts) -> dict[str, Fact]:
         for name in _of_call(fact):
             found.setdefault(name, fact)
     for fact in project.definitions(*NAMES):
+        if fact.text.startswith("class ") and "metric" not in fact.text.lower():
+            continue  # MAE is a masked autoencoder, too
         if (named := _NAMED.match(_snake(fact.called))) and (meant := _meant(named[0])):
             found.setdefault(meant, fact)
     return found

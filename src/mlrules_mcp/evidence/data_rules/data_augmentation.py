@@ -23,7 +23,7 @@ _VARIABLE = frozenset(
     "segmentation_models_pytorch timm mmcv detectron2".split()
 )
 _RANDOM = pattern(
-    r"^(torchvision\.transforms\.(v2\.)?(Random\w+|ColorJitter|AutoAugment|RandAugment|TrivialAugmentWide|AugMix|"
+    r"^(torchvision\.transforms\.(v2\.|transforms\.)?(Random\w+|ColorJitter|AutoAugment|RandAugment|TrivialAugmentWide|AugMix|"
     r"MixUp|CutMix|GaussianNoise|ElasticTransform|ScaleJitter)$|albumentations\.(?!pytorch|Compose|Resize|Normalize|"
     r"CenterCrop|PadIfNeeded|LongestMaxSize|SmallestMaxSize|Lambda|BasicTransform|DualTransform|to_)|imgaug\.augmenters\."
     r"|kornia\.augmentation\.|monai\.transforms\.Rand|torchaudio\.transforms\.(TimeMasking|FrequencyMasking|TimeStretch)|"

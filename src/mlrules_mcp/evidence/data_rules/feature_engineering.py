@@ -25,7 +25,7 @@ _TOOLS = (
     "sklearn.feature_extraction.text.TfidfVectorizer sklearn.feature_extraction.text.CountVectorizer"
 )
 _FUNCTIONS = (
-    "build_features make_features create_features add_features engineer_features feature_engineering extract_features "
+    "build_features make_features create_features add_features engineer_features feature_engineering "
     "time_features compute_features generate_features add_feature derive_features"
 )
 _FRAMES = frozenset({"pandas", "polars", "pyspark", "dask", "cudf"})

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mlrules_mcp.evidence.answer import Evidence, NextStep
@@ -27,7 +28,14 @@ _FUNCTIONS = "val_dataloader split_data train_val_split train_test_split train_v
 _ARGUMENTS = "validation_data validation_split eval_set val_dataloaders eval_dataset valid_sets test_size val_size"
 _TEST_AS_VALIDATION = "test as validation"
 _VALIDATION = pattern(r"(?i)^(vali?|valid(ation)?|dev)_\w+$")
+_TEST = pattern(r"(?i)^test_\w+$")
 _MASKS = frozenset({"val_mask", "test_mask", "valid_mask"})
+
+
+_TEST_TWICE = """\
+val_data, val_loader = get_data(flag='TEST')
+test_data, test_loader = get_data(flag='TEST')
+"""
 
 
 class TrainValTestSplit(Collector):
@@ -39,7 +47,7 @@ class TrainValTestSplit(Collector):
     what it is not for.
 
     ## Broken
-    An error or warning of a static check; something called validation data that is asked for as the test part.
+    An error or warning of a static check; what is called validation data is the test part.
 
     ## Not applicable
     Nothing is trained here, or the project is a library that shows none.
@@ -77,7 +85,7 @@ class TrainValTestSplit(Collector):
         ),
         Example(LIBRARY, "not_applicable"),
         Example(
-            {"train.py": NETWORK, "exp.py": "val_data, val_loader = get_data(flag='TEST')\nget_data(flag='TRAIN')\n"},
+            {"train.py": NETWORK, "exp.py": _TEST_TWICE},
             "broken",
             ["exp.py:1"],
         ),
@@ -97,8 +105,9 @@ class TrainValTestSplit(Collector):
             if call.args and any(part in ast.unparse(call.args[0]).lower() for part in ("val", "test", "dev")):
                 yield fact_at(module, role, call, self.rule)
 
-        for assignment in module.nodes(ast.Assign):
-            if _validates_on_test(assignment):
+        assignments = module.nodes(ast.Assign)
+        for assignment in assignments:
+            if _validates_on_test(assignment, assignments):
                 yield fact_at(module, role, assignment, _TEST_AS_VALIDATION)
 
     def contradictions(self, project: Facts) -> Iterator[Evidence]:
@@ -149,12 +158,18 @@ def split(df: pd.DataFrame, target: str, seed: int = 0) -> tuple[pd.DataFrame, p
         return NextStep("Split the data into three parts", "small", "split.py", content)
 
 
-def _validates_on_test(assignment: ast.Assign) -> bool:
-    """Whether names of validation data, and no others, are given what a call returns for the word `test`."""
+def _validates_on_test(assignment: ast.Assign, others: Sequence[ast.Assign]) -> bool:
+    """Whether names of validation data are given what names of test data get too: the same call for the word `test`."""
+    callee = _asked_for_test(assignment, _VALIDATION)
+    return callee is not None and any(_asked_for_test(other, _TEST) == callee for other in others)
+
+
+def _asked_for_test(assignment: ast.Assign, named: re.Pattern[str]) -> str | None:
+    """What is called with the word `test`, where all names that get the result are called so."""
     target, value = assignment.targets[0], assignment.value
     names = target.elts if isinstance(target, ast.Tuple) else [target]
-    if not isinstance(value, ast.Call) or not all(isinstance(n, ast.Name) and _VALIDATION.match(n.id) for n in names):
-        return False
+    if not isinstance(value, ast.Call) or not all(isinstance(n, ast.Name) and named.match(n.id) for n in names):
+        return None
     passed = [*value.args, *(keyword.value for keyword in value.keywords)]
     words = [each.value.lower() for each in passed if isinstance(each, ast.Constant) and isinstance(each.value, str)]
-    return "test" in words and not any(word.startswith(("val", "dev")) for word in words)
+    return ast.unparse(value.func) if "test" in words and not any(w.startswith(("val", "dev")) for w in words) else None

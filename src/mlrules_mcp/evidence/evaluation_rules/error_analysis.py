@@ -38,7 +38,7 @@ _FUNCTIONS = (
 _RESIDUAL = pattern(
     r"(?i)^(residuals?|resids?|(pred|prediction)_errors?|misclassified|wrong(_\w+)?|false_(pos|neg)\w*|mistakes)$"
 )
-_PREDICTED = pattern(r"(?i)pred|y_?hat|fitted|target|\btrue|actual|label|\by(_\w+)?\b")
+_PREDICTED = pattern(r"(?i)pred|y_?hat|fitted|target|_true\b|actual|label|\by(_\w+)?\b")
 _TOLD = r"error analysis|residuals?|confusion|failure (cases|modes|analysis)|misclassif|where (it|the model) fails"
 
 

@@ -65,7 +65,7 @@ class DeviceAgnosticCode(CodeCollector):
         yield from (of(fact) for fact in project.calls(*_ASKS_FOR_DEVICE.split()))
         if project.landmarks(LIGHTNING_MODULE) or project.calls("accelerate.Accelerator") or project.settings:
             for setting in project.set_to(r"(^|\.)(accelerator|device)$"):
-                if setting.value:
+                if setting.value.lower() not in ("", "none", "null"):
                     yield Evidence(setting.path, setting.line, f"the configuration says it: `{setting.key}`")
         yield from (of(fact) for fact in project.keywords("accelerator"))
         yield from (of(fact) for fact in project.keywords("map_location"))

@@ -108,7 +108,11 @@ class DataUnderstanding(Collector):
     def evidence(self, project: Facts) -> Iterator[Evidence]:
         """Looks, profiles and schemas, then descriptions."""
         yield from (of(fact) for fact in project.notes(self.rule))
-        yield from (of(fact) for fact in project.calls(*_PROFILES.split(), roles=("code", "tests")))
+        read = {fact.path for fact in project.landmarks(DATA)}
+        for fact in project.calls(*_PROFILES.split(), roles=("code", "tests")):
+            # Plots show results as well: what a file draws that reads no data is no look at it.
+            if not fact.called.startswith("seaborn.") or fact.path in read or fact.path.endswith(".ipynb"):
+                yield of(fact)
         for section, _ in project.told(_CARD):
             if len(section.text.split()) > 30 and section.cell is None:
                 yield Evidence(section.path, section.line, f"“{section.heading}” describes the data", section.cell)
