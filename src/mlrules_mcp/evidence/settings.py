@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import yaml
@@ -15,6 +16,7 @@ SETTINGS = (".yaml", ".yml", ".toml", ".json", ".dvc")
 MOST_BYTES = 200_000
 _MOST_KEYS = 500
 _DEEPEST = 12
+_MOST_OPEN = 100
 _HEADER = pattern(r"^\s*\[\[?\s*([^\[\]]+?)\s*\]?\]\s*(#.*)?$")
 _KEY = pattern(r"""^\s*("[^"]+"|'[^']+'|[\w.-]+)\s*=""")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -53,32 +55,57 @@ def settings_in(path: str, text: str) -> list[Setting]:
 
 
 def _yaml(text: str) -> Iterator[tuple[str, int, str]]:
-    for document in yaml.compose_all(text, Loader=_Loader):
-        if document is not None:
-            yield from _node(document, "", 0)
+    # From the parser's events, not from its tree: what is nested too deeply for a tree brings the interpreter down.
+    open_ones: list[_Open] = []
+    for event in yaml.parse(text, Loader=_Loader):
+        if len(open_ones) > _MOST_OPEN:
+            raise ValueError("it is nested too deeply")
+        if isinstance(event, yaml.DocumentStartEvent):
+            open_ones = [_Open("", is_mapping=False, is_root=True)]
+        elif isinstance(event, yaml.CollectionEndEvent):
+            open_ones.pop()
+        elif isinstance(event, yaml.NodeEvent):
+            yield from _value(event, open_ones)
+
+
+@dataclass(slots=True)
+class _Open:
+    """A mapping or list that is being read: the way to it (None: it is no value), and what comes next in it."""
+
+    key: str | None
+    is_mapping: bool
+    is_root: bool = False
+    count: int = 0
+    name: tuple[str, int] | None = None
+
+    def way(self, line: int) -> tuple[str | None, int]:
+        """The way to the next value, and the line of its key or of itself."""
+        if self.is_root or self.key is None:
+            return self.key, line
+        if self.is_mapping and self.name:
+            (name, line), self.name = self.name, None
+        else:
+            name, self.count = str(self.count), self.count + 1
+        return f"{self.key}.{name}" if self.key else name, line
+
+
+def _value(event: yaml.NodeEvent, open_ones: list[_Open]) -> Iterator[tuple[str, int, str]]:
+    around, line = open_ones[-1], (event.start_mark.line if event.start_mark else 0) + 1
+    if around.is_mapping and around.name is None:  # a key; one that is no scalar has no name
+        around.name = (event.value if isinstance(event, yaml.ScalarEvent) else "?", line)
+        key = None
+    else:
+        key, line = around.way(line)
+        in_mapping = around.is_mapping and isinstance(event, yaml.CollectionStartEvent)
+        if key and len(open_ones) <= _DEEPEST and (in_mapping or isinstance(event, yaml.ScalarEvent)):
+            yield key, line, event.value[:500] if isinstance(event, yaml.ScalarEvent) else ""
+    if isinstance(event, yaml.CollectionStartEvent):
+        open_ones.append(_Open(key, isinstance(event, yaml.MappingStartEvent)))
 
 
 def _json(text: str) -> Iterator[tuple[str, int, str]]:
     json.loads(text)  # what YAML takes and JSON does not is an error here
     yield from _yaml(text.replace("\t", " "))
-
-
-def _node(node: yaml.Node, key: str, depth: int) -> Iterator[tuple[str, int, str]]:
-    if depth > _DEEPEST:
-        return
-    if isinstance(node, yaml.MappingNode):
-        for name, value in node.value:
-            full = f"{key}.{name.value}" if key else str(name.value)
-            if isinstance(value, yaml.ScalarNode):
-                yield full, name.start_mark.line + 1, str(value.value)[:500]
-            else:
-                yield full, name.start_mark.line + 1, ""
-                yield from _node(value, full, depth + 1)
-    elif isinstance(node, yaml.SequenceNode):
-        for number, value in enumerate(node.value):
-            yield from _node(value, f"{key}.{number}", depth + 1)
-    elif key:
-        yield key, node.start_mark.line + 1, str(node.value)[:500]
 
 
 def _toml(text: str) -> Iterator[tuple[str, int, str]]:

@@ -12,6 +12,7 @@ from mlrules_mcp.evidence.drafts import data_report
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DATA, DATASET, TRAINING
 from mlrules_mcp.evidence.programs import NETWORK, PLAIN, TABLE
+from mlrules_mcp.patterns import pattern
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
@@ -31,6 +32,8 @@ _PROFILES = (
     "statsmodels.tsa.stattools.adfuller statsmodels.graphics.tsaplots.plot_acf "
     "statsmodels.tsa.seasonal.seasonal_decompose"
 )
+# What else has an `info()`.
+_NO_FRAME = pattern(r"(?i)log|client|redis|conn|model|device|session|cursor|process")
 _CARD = r"data ?(set)? ?(card|sheet|description|dictionary|understanding|exploration|analysis)|exploratory|^eda$"
 
 
@@ -88,7 +91,7 @@ class DataUnderstanding(Collector):
         for call in module.calls(*_LOOKS):
             if not isinstance(call.func, ast.Attribute) or module.qualified_name(call.func):
                 continue
-            is_message = call.func.attr == "info" and bool(call.args)  # that of a logger
+            is_message = call.func.attr == "info" and bool(call.args or _NO_FRAME.search(ast.unparse(call.func.value)))
             is_drawing = call.func.attr == "hist" and ast.unparse(call.func.value).startswith(("ax", "fig"))
             if not is_message and not is_drawing and (first_fit is None or call.lineno < first_fit):
                 yield fact_at(module, role, call, self.rule)
