@@ -54,7 +54,11 @@ def passed(fact: Fact) -> str:
 def made(project: Facts, data: Fact) -> str:
     """The lines that import a data set of the project and make it; `...` stands for what it needs to be given."""
     needed = ", ".join(f"{name}=..." for name in data.arguments)
-    return f"from {module_name(project, data.path)} import {data.called}\n\ndata = {data.called}({needed})\n"
+    module = module_name(project, data.path)
+    imported = f"from {module} import {data.called}\n"
+    if data.path.endswith(".ipynb") or not all(part.isidentifier() for part in module.split(".")):
+        imported = f"# {data.called} is defined in {data.path}: move it to where it can be imported from.\n"
+    return f"{imported}\ndata = {data.called}({needed})\n"
 
 
 def table_baseline(project: Facts) -> str:

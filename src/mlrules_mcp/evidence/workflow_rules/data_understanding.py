@@ -11,7 +11,7 @@ from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.drafts import data_report
 from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import DATA, DATASET, TRAINING
-from mlrules_mcp.evidence.programs import NETWORK, PLAIN, TABLE
+from mlrules_mcp.evidence.programs import NETWORK, PLAIN, TABLE, notebook
 from mlrules_mcp.patterns import pattern
 
 if TYPE_CHECKING:
@@ -79,6 +79,11 @@ class DataUnderstanding(Collector):
             why="what comes after the fit is no look at the data",
         ),
         Example({"layers.py": NETWORK + "model.info()\n"}, "no_evidence"),
+        Example(
+            {"1. train.ipynb": notebook(f"{NETWORK}\nclass Cats(torch.utils.data.Dataset):\n    pass\n")},
+            "no_evidence",
+            why="what is defined in a notebook can't be imported",
+        ),
         Example({"features.py": PLAIN}, "not_applicable"),
     )
 
