@@ -83,6 +83,7 @@ def test_an_iterable_dataset_is_not_judged(tmp_path):
 
 def test_workers_that_give_nothing_are_waited_for_no_longer_than_some_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(loader_throughput, "WORKER_SECONDS", 0.3)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1)
 
     class Stuck(Busy):
         def __getitem__(self, index):

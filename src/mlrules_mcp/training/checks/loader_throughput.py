@@ -48,7 +48,7 @@ class LoaderThroughput(TrainingCheck):
         try:
             loader = _loader(trials)
             trials.watch(clock)
-            fastest, speeds = _alone(loader), {count: _speed(loader, count) for count in WORKERS}
+            fastest, speeds = _alone(loader), _speeds(loader)
         except NotApplicableError as error:
             return self.outcome(trials, "not_applicable", str(error))
         except TrainingFailedError as error:
@@ -118,6 +118,14 @@ def _alone(loader: DataLoader[Any]) -> float:
     if not taken:
         raise NotApplicableError("The loader gives no batch.")
     return min(taken)
+
+
+def _speeds(loader: DataLoader[Any]) -> dict[int, float | None]:
+    """The batches per second by the number of workers; None from the first number on that does not work here."""
+    speeds: dict[int, float | None] = {}
+    for count in WORKERS:
+        speeds[count] = None if None in speeds.values() else _speed(loader, count)
+    return speeds
 
 
 def _speed(loader: DataLoader[Any], workers: int) -> float | None:
