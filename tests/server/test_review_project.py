@@ -4,6 +4,7 @@ import json
 import threading
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Tree
 
 import anyio
 import anyio.to_thread
@@ -16,6 +17,7 @@ from mlrules_mcp.evidence.reading import OnProgress, Stopped
 from mlrules_mcp.server.app import build_server
 from mlrules_mcp.server.toolkit import ServerContext
 from mlrules_mcp.server.tools import review_project
+from tests.report.markup import Page
 from tests.server.conftest import call, run, text_of
 
 UNCLEARED = """\
@@ -77,6 +79,20 @@ def test_what_cannot_be_reviewed_says_what_to_do(arguments: dict[str, str], says
     result = call(server, "review_project", arguments)
     assert result.is_error
     assert says in text_of(result)
+
+
+def test_the_report_of_a_review_is_linked_as_page_comment_badge_and_data(server: MCPServer[Any]) -> None:
+    async def read(client: Client) -> dict[str, str]:
+        reviewed = await client.call_tool("review_project", {})
+        links = [block for block in reviewed.content if block.type == "resource_link"]
+        return {link.mime_type or "": (await client.read_resource(str(link.uri))).contents[0].text for link in links}
+
+    contents = run(read, server)
+    assert list(contents) == ["text/html", "text/markdown", "image/svg+xml", "application/json"]
+    assert Page(contents["text/html"]).problems == []
+    assert contents["text/markdown"].startswith("### project: ")
+    assert Tree.fromstring(contents["image/svg+xml"]).tag.endswith("svg")
+    assert len(json.loads(contents["application/json"])["rules"]) == 46
 
 
 def test_a_review_tells_how_far_it_is(server: MCPServer[Any]) -> None:
