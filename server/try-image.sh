@@ -36,25 +36,29 @@ time buildah bud -q --format docker --pull-never --layers --target "$target" --b
   ${TORCH_INDEX_URL:+--build-arg TORCH_INDEX_URL="$TORCH_INDEX_URL"} -t "localhost/mlrules-mcp:$target" "$here"
 buildah inspect --type image --format '{{.OCIv1.Config.User}} {{.OCIv1.Config.Entrypoint}} {{.OCIv1.Config.Cmd}}' "localhost/mlrules-mcp:$target"
 
+made=$("$here/.venv/bin/mlrules-mcp" token tester --scope analyze 2>"$work/token")
+token=$(grep -o 'mlr_[^ ]*$' "$work/token")
+
 step "Run it: user 65532, read-only root, only /tmp can be written"
 container=$(buildah from --pull-never "localhost/mlrules-mcp:$target")
 root=$(buildah mount "$container")
 du -sh --exclude=proc "$root"
 cat >"$work/run.sh" <<'INNER'
 set -eu
-root=$1; shift
+root=$1 tokens=$2
+shift 2
 mount --bind "$root" "$root"
 mount -o remount,bind,ro "$root"
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o size=64m,mode=1777 tmpfs "$root/tmp"
 mount --rbind /dev "$root/dev"
-exec env -i PATH=/usr/bin:/bin:/usr/sbin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONUTF8=1 \
+exec env -i PATH=/usr/bin:/bin:/usr/sbin HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PYTHONUTF8=1 MLRULES_TOKENS="$tokens" \
   setpriv --no-new-privs chroot --userspec=65532:65532 "$root" "$@"
 INNER
-unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" /bin/sh -c \
+unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" "$made" /bin/sh -c \
   'id -u; touch /srv/x 2>/dev/null && echo "root can be written" || echo "root is read-only"; touch /tmp/x && echo "/tmp can be written"'
-unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" \
-  /opt/mlrules/bin/mlrules-mcp serve --transport http --host 127.0.0.1 --port "$port" >"$work/server.log" 2>&1 &
+unshare --mount --pid --fork --kill-child sh "$work/run.sh" "$root" "$made" \
+  /opt/mlrules/bin/mlrules-mcp serve --transport http --host 0.0.0.0 --port "$port" >"$work/server.log" 2>&1 &
 server=$!
 
 step "Health"
@@ -62,7 +66,8 @@ for _ in $(seq 100); do curl -fsS -o /dev/null "http://127.0.0.1:$port/readyz" 2
 curl -fsS "http://127.0.0.1:$port/readyz" || { cat "$work/server.log"; exit 1; }
 
 step "A client"
-"$here/.venv/bin/python" "$here/server/call.py" "http://127.0.0.1:$port/mcp"
+"$here/.venv/bin/python" "$here/server/call.py" "http://127.0.0.1:$port/mcp" "$token"
+curl -sS -o /dev/null -w 'without a token: status %{http_code}\n' -X POST -H 'content-type: application/json' -d '{}' "http://127.0.0.1:$port/mcp"
 
 step "SIGTERM"
 inner=$(pgrep -P "$server")
