@@ -122,6 +122,12 @@ def _proofs(bench: Bench) -> Iterator[tuple[str, str, Callable[[], str]]]:
         yield claude, transport, lambda t=transport: _claude(bench, t)
         yield codex, transport, lambda t=transport: _codex(bench, t)
         yield gemini, transport, lambda t=transport: _gemini(bench, t)
+        for package, name, program in (
+            (claude, "claude-code", "claude"),
+            (codex, "codex", "codex"),
+            (gemini, "gemini", "gemini"),
+        ):
+            yield package, transport, lambda n=name, p=program, t=transport: _installed(bench, n, p, t)
 
 
 def _inspector(bench: Bench, transport: str) -> str:
@@ -195,15 +201,27 @@ def _codex(bench: Bench, transport: str) -> str:
 
 
 def _gemini(bench: Bench, transport: str) -> str:
-    given = [f"{name}={value}" for name, value in bench.passed_on.items()]
     if transport == "stdio":
         command, *arguments = bench.server
-        bench.run(
-            "gemini", "mcp", "add", "-s", "user", *_pairs("-e", given), "mlrules-stdio", command, "--", *arguments
-        )
+        # It takes no PYTHONPATH for a server, so this is the installed package.
+        bench.run("gemini", "mcp", "add", "-s", "user", "mlrules-stdio", command, "--", *arguments)
     else:
         bench.run("gemini", "mcp", "add", "-s", "user", "-t", "http", "mlrules-http", bench.url)
     return _connected(bench.run("gemini", "mcp", "list"), f"mlrules-{transport}")
+
+
+def _installed(bench: Bench, client: str, program: str, transport: str) -> str:
+    """What a client says of the entry that `mlrules-mcp install` wrote for it."""
+    name = f"installed-{transport}"
+    address = ["--url", bench.url] if transport == "http" else []
+    command = [*bench.server, "install", client, "--name", name, *address]
+    done = subprocess.run(
+        command, cwd=bench.folder, env=bench.environment, capture_output=True, encoding="utf-8", check=False
+    )
+    _expect(done.returncode == 0, done.stderr)
+    line = _line(bench.run(program, "mcp", "list"), name)
+    _expect("Connected" in line or "enabled" in line, line)
+    return "mlrules-mcp install: " + ("connected" if "Connected" in line else "registered and enabled")
 
 
 def _connected(listing: str, name: str) -> str:

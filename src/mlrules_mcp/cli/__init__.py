@@ -10,7 +10,7 @@ import click
 from mlrules_mcp import __version__
 from mlrules_mcp.cli.shared import training_code_option
 
-_COMMANDS = ("check", "explain", "review", "rules", "serve", "token", "train-check")
+_COMMANDS = ("check", "explain", "install", "review", "rules", "serve", "token", "train-check")
 _SERVER_HINT = """\
 mlrules-mcp is waiting for an MCP client on standard input (Ctrl-C ends it).
 To connect one: claude mcp add mlrules -- uvx mlrules-mcp
