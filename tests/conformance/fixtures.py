@@ -132,6 +132,10 @@ async def test_tool_with_logging(ctx: Context) -> str:
     return "Logged three messages."
 
 
+async def test_logging_tool(ctx: Context) -> str:
+    return await test_tool_with_logging(ctx)
+
+
 async def test_tool_with_progress(ctx: Context) -> str:
     for done in (0, 50, 100):
         await ctx.report_progress(done, 100, f"{done} of 100")
@@ -172,6 +176,7 @@ async def test_missing_capability(ctx: Context) -> str:
 
 CONTEXT_TOOLS: tuple[Callable[..., Any], ...] = (
     test_tool_with_logging,
+    test_logging_tool,
     test_tool_with_progress,
     test_sampling,
     test_elicitation,
@@ -204,6 +209,11 @@ def _field(ctx: Context, request: str, field: str) -> Any:
 async def test_input_required_result_elicitation(ctx: Context) -> Any:
     name = _field(ctx, "user_name", "name")
     return f"Hello, {name}!" if name else _needs(user_name=_ask("What is your name?", "name"))
+
+
+async def test_streaming_elicitation(ctx: Context) -> Any:
+    await ctx.report_progress(1, 2, "About to ask")
+    return await test_input_required_result_elicitation(ctx)
 
 
 async def test_input_required_result_sampling(ctx: Context) -> Any:
@@ -264,6 +274,7 @@ async def test_input_required_result_capabilities(ctx: Context) -> Any:
 
 INPUT_TOOLS: tuple[Callable[..., Any], ...] = (
     test_input_required_result_elicitation,
+    test_streaming_elicitation,
     test_input_required_result_sampling,
     test_input_required_result_list_roots,
     test_input_required_result_request_state,
