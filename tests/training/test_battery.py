@@ -1,4 +1,6 @@
 import json
+import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -99,7 +101,7 @@ def test_slow_checks_are_left_to_full_runs_and_run_on_the_first_device_if_once_i
 
     quick = [("cpu", TrainsOnEveryDevice.name), ("simulated", TrainsOnEveryDevice.name)]
     assert ran(full=False) == quick
-    assert ran(full=True) == [("cpu", "slow"), *quick]
+    assert ran(full=True) == [quick[0], ("cpu", "slow"), quick[1]]
 
 
 def test_a_check_that_raises_ends_neither_the_others_nor_the_run(subject, tmp_path, monkeypatch):
@@ -111,5 +113,37 @@ def test_a_check_that_raises_ends_neither_the_others_nor_the_run(subject, tmp_pa
 
     monkeypatch.setattr(battery, "all_checks", lambda: (Raises(), TrainsOnEveryDevice()))
     result = battery.run_battery("cpu", seed=0, folder=tmp_path, subject=subject(WaveformClassifier))
-    assert [outcome.status for outcome in result.checks] == ["not_applicable", "met"]
-    assert result.checks[0].message == "This check can't look at this model: KeyError: 'epoch'."
+    assert [outcome.status for outcome in result.checks] == ["met", "not_applicable"]
+    assert result.checks[1].message == "This check can't look at this model: KeyError: 'epoch'."
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timers that interrupt")
+def test_a_check_that_takes_too_long_is_given_up_and_the_others_have_their_say(subject, tmp_path, monkeypatch):
+    class Endless(TrainingCheck):
+        name, rule = "endless", "block.rule"
+
+        def run(self, trials):
+            threading.Event().wait()
+
+    class Quick(Endless):
+        name = "quick"
+
+        def run(self, trials):
+            return self.outcome(trials, "met", "")
+
+    monkeypatch.setattr(battery, "all_checks", lambda: (Endless(), Quick()))
+    result = battery.run_battery("cpu", seed=0, folder=tmp_path, subject=subject(WaveformClassifier), seconds=0.5)
+    endless, quick = result.checks
+    assert (endless.status, quick.status) == ("not_applicable", "met")
+    assert "more than its share of the time limit. Raise --time-limit" in endless.message
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no timers that interrupt")
+def test_a_training_that_takes_too_long_is_an_error(subject, tmp_path):
+    class Slow(WaveformClassifier):
+        def on_train_start(self):
+            threading.Event().wait()
+
+    with pytest.raises(TrainingError, match="takes too long for the time limit") as caught:
+        battery.run_battery("cpu", seed=0, folder=tmp_path, subject=subject(Slow), seconds=0.5)
+    assert caught.value.reason == "timed-out"

@@ -14,6 +14,7 @@ import torch
 
 from mlrules_mcp import __version__
 from mlrules_mcp.training import devices, sample
+from mlrules_mcp.training.budget import Budget, OutOfTime
 from mlrules_mcp.training.checks import TrainingCheck, all_checks
 from mlrules_mcp.training.checks.trains_on_every_device import TrainsOnEveryDevice
 from mlrules_mcp.training.errors import NotSimulatedError, TrainingError, TrainingFailedError, quote
@@ -23,6 +24,7 @@ from mlrules_mcp.training.trials import Subject, Trials
 
 CURVE_POINTS = 24
 SHARED = ("cpu", "cuda")  # where Lightning's strategies for several processes run
+_FASTER = "Raise --time-limit, or pass a smaller batch or model."
 
 SAMPLE = Subject(
     name="WaveformClassifier",
@@ -44,6 +46,7 @@ def run_battery(
     full: bool = False,
     subject: Subject = SAMPLE,
     spread: Spread | None = None,
+    seconds: float | None = None,
     progress: Callable[[int, int, str], None] = lambda done, total, message: None,
 ) -> TrainingResult:
     """Train the subject on each device and let every check look.
@@ -56,6 +59,7 @@ def run_battery(
         full: run the slow checks, too.
         subject: what is trained.
         spread: the processes that train together with this one, on one device: CUDA if it is there, or the CPU.
+        seconds: for all of it; a check that takes more than its share is given up. None gives them all the time.
         progress: told, before each check, how many of how many steps are done and what comes next.
 
     Raises:
@@ -72,12 +76,13 @@ def run_battery(
     outcomes: list[CheckOutcome] = []
     parameters = None
     devices.prepare(chosen)
+    budget = Budget(seconds)
     for device in chosen:
         trials = Trials(subject, device, seed, folder, spread)
         with devices.made_present(device):
             for check in plan[device]:
                 progress(1 + len(outcomes), total, f"{device}: {check.name}")
-                outcomes.append(_run(check, trials))
+                outcomes.append(_run(check, trials, budget, first=device == chosen[0]))
             reports.append(report(trials))
         parameters = parameters or _parameters(trials)
     return TrainingResult(
@@ -113,7 +118,9 @@ def choose_devices(requested: str) -> tuple[str, ...]:
 
 
 def _checks(first: bool, full: bool) -> list[TrainingCheck]:
-    return [check for check in all_checks() if (full or not check.slow) and (first or not check.once)]
+    chosen = [check for check in all_checks() if (full or not check.slow) and (first or not check.once)]
+    # Where this one fails or takes too long, the others have nothing to say.
+    return sorted(chosen, key=lambda check: not isinstance(check, TrainsOnEveryDevice))
 
 
 def _shared_device(requested: str) -> str:
@@ -147,9 +154,16 @@ def report(trials: Trials) -> DeviceReport:
     )
 
 
-def _run(check: TrainingCheck, trials: Trials) -> CheckOutcome:
+def _run(check: TrainingCheck, trials: Trials, budget: Budget, first: bool) -> CheckOutcome:
     try:
-        outcome = check.run(trials)
+        with budget.share():
+            outcome = check.run(trials)
+    except OutOfTime:
+        if first and isinstance(check, TrainsOnEveryDevice):
+            message = f"A training on {trials.device} takes too long for the time limit. {_FASTER}"
+            raise TrainingError("timed-out", message) from None
+        message = f"Given up: it took more than its share of the time limit. {_FASTER}"
+        return check.outcome(trials, "not_applicable", message)
     except NotSimulatedError as error:
         return check.outcome(trials, "not_simulated", f"{error}.")
     except TrainingFailedError:

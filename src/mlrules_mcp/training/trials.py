@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mlrules_mcp.training import devices, places
 from mlrules_mcp.training.bench import Bench, Looked, Looker, tensors_of
+from mlrules_mcp.training.budget import OutOfTime
 from mlrules_mcp.training.errors import (
     NotApplicableError,
     NotSimulatedError,
@@ -173,6 +174,9 @@ class Trials:
                 self._done[name] = self._train(name)
             except (TrainingFailedError, NotSimulatedError) as error:
                 self._done[name] = error
+            except OutOfTime:  # it would take as long again
+                self._done[name] = TrainingFailedError("Training takes too long.", None)
+                raise
         done = self._done[name]
         if isinstance(done, TrainingFailedError | NotSimulatedError):
             raise done

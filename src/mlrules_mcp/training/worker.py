@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import faulthandler
 import json
+import logging
 import os
 import select
 import signal
 import sys
 import tempfile
 import threading
+import time
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -56,9 +59,16 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def train(
-    options: argparse.Namespace, channel: Channel, folder: Path, subject: Callable[[], Subject] | None = None
+    options: argparse.Namespace,
+    channel: Channel,
+    folder: Path,
+    subject: Callable[[], Subject] | None = None,
+    until: float | None = None,
 ) -> TrainingResult:
     """Run the battery on the sample, or on another subject.
+
+    Args:
+        until: when it has to have ended, by `time.monotonic`; slow checks are given up for that.
 
     Raises:
         TrainingError: torch does not import, or what `run_battery` and `subject` raise.
@@ -81,6 +91,7 @@ def train(
         full=options.full,
         subject=made,
         spread=spread,
+        seconds=None if until is None else max(1.0, until - time.monotonic()),
         progress=channel.progress,
     )
 
@@ -90,6 +101,7 @@ def train_target(options: argparse.Namespace, channel: Channel, folder: Path) ->
     from mlrules_mcp.training.confinement import Limits, confine  # noqa: PLC0415
     from mlrules_mcp.training.target.request import Target  # noqa: PLC0415
 
+    until = time.monotonic() + 0.9 * options.time_limit
     target = Target.from_json(options.target)
     limits = Limits(memory=options.memory_limit, seconds=options.time_limit)
 
@@ -121,7 +133,15 @@ def train_target(options: argparse.Namespace, channel: Channel, folder: Path) ->
         remake = partial(remade, target, options.seed, own)
         return replace(made, notes=(*made.notes, *notes), remake=remake)
 
-    return train(options, channel, own, subject)
+    _quiet()
+    return train(options, channel, own, subject, until)
+
+
+def _quiet() -> None:
+    """Keep what Lightning says of our own settings out of the log, which is for what the user's code prints."""
+    warnings.filterwarnings("ignore", module=r"lightning\.")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
 
 
 class Channel:

@@ -106,10 +106,10 @@ def takes_one_input(forward: Callable[..., Any]) -> bool:
 def target_specs(output: Tensor) -> Iterator[dict[str, Any]]:
     """Specifications of targets that losses of this output may take, the likeliest first."""
     size = len(output) if output.dim() else BATCH
+    if output.dim() == 3:  # of a sequence, where classes come last
+        yield _integers(output.shape[2], *output.shape[:2])
     if output.dim() >= 2 and output.shape[1] > 1:
         yield _integers(output.shape[1], size, *output.shape[2:])
-    if output.dim() == 3:
-        yield _integers(output.shape[2], *output.shape[:2])
     if output.dim():
         yield {"shape": list(output.shape), "low": 0.0, "high": 1.0}
     yield {"shape": [size], "low": 0.0, "high": 1.0}
