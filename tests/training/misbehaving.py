@@ -48,8 +48,8 @@ FAULTS = {
         "ended with exit code 1 and without a result. It was at: importing closes_what_is_open.py",
     ),
     "deletes its temporary folder": (
-        "shutil.rmtree(tempfile.gettempdir())\nshutil.rmtree('.', ignore_errors=True)\nraise ValueError('over')",
-        "ValueError: over (deletes_its_temporary_folder.py:8)",
+        "shutil.rmtree(tempfile.gettempdir())\nraise ValueError('over')",
+        "ValueError: over (deletes_its_temporary_folder.py:7)",
     ),
     "asks the network": (
         "import urllib.request\nurllib.request.urlopen('http://192.0.2.1/')",

@@ -171,10 +171,7 @@ def _run(check: TrainingCheck, trials: Trials, budget: Budget, first: bool) -> C
         return check.outcome(trials, "not_applicable", message)
     except TrainingError:
         raise
-    except (
-        Exception,
-        SystemExit,
-    ) as error:  # what a check did not think of is no verdict on a model
+    except (Exception, SystemExit) as error:  # what a check did not think of is no verdict on a model
         return check.outcome(trials, "not_applicable", f"This check can't look at this model: {quote(error)}.")
     if outcome.path is not None and trials.subject.made_by(outcome.path):
         outcome = replace(outcome, path=None, line=None)

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from mlrules_mcp.training.errors import TrainingError
+from mlrules_mcp.training.errors import TrainingError, TrainingFailedError
 from mlrules_mcp.training.target.loading import Importer
 from mlrules_mcp.training.target.request import read_target
 from mlrules_mcp.training.target.subject import make_subject
@@ -235,6 +235,15 @@ def test_objects_and_optimizers_of_a_configuration_are_made(make):
     }
     _, trials = make(text, init_args=config)
     assert trials.first.trainer.optimizers[0].defaults["lr"] == 0.5
+
+
+def test_a_module_that_demands_cuda_is_left_to_the_checks_without_a_batch_too(make):
+    text = LIT.replace("x, y = batch", "x, y = batch\n        x = torch.zeros(0, device='cuda:99')")
+    subject, trials = make(text)
+    assert "found by trying" in noted(subject)
+    with pytest.raises(TrainingFailedError, match=r"(?i)cuda") as caught:
+        _ = trials.first
+    assert caught.value.place.path.endswith(".py")
 
 
 def test_a_fault_of_the_model_is_left_to_the_checks_which_name_its_line(make):

@@ -166,12 +166,16 @@ class _Maker:
         return [spec, self._target_of(loss, model(), spec)]
 
     def _guessed(self, model: Callable[[], pl.LightningModule], made: pl.LightningModule) -> tuple[_MakeData, Probe]:
-        """Data of a specification that the model's example or its layers suggest and training takes."""
+        """Data of a specification that the model's example or its layers suggest and training takes.
+
+        One that fails for want of CUDA is taken as well: that is for the checks to say.
+        """
         first: BaseException | None = None
         for spec in self._specs(made):
             data = partial(MadeData, spec, self.seed)
             probe = take_steps(model, data, seed=self.seed, folder=self.folder)
-            if probe.error is None and probe.finite:
+            wants_gpu = probe.error is not None and "cuda" in str(probe.error).lower()
+            if wants_gpu or (probe.error is None and probe.finite):
                 self._note_surrogate()
                 self.notes.append(f"No data was given: trained on random batches {_as_json(spec)}, found by trying.")
                 return data, probe
