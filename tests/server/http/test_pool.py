@@ -93,7 +93,7 @@ def test_a_call_whose_workers_die_again_and_again_is_given_up() -> None:
                     await asyncio.sleep(0)
 
         killer = asyncio.create_task(kill_all())
-        with pytest.raises(PoolError, match="died of it, twice") as caught:
+        with pytest.raises(PoolError, match="died of it, again") as caught:
             await pool.call("analyze_code", {"code": LONG})
         killer.cancel()
         assert caught.value.reason == "died"

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 OnProgress: TypeAlias = Callable[[float, float | None, str | None], Awaitable[None]]
 
-_ATTEMPTS = 2
+_ATTEMPTS = 3
 _START_LIMIT = 60.0
 _PAUSE = 1.0
 
@@ -179,7 +179,7 @@ class WorkerPool:
     ) -> dict[str, Any]:
         """The answer to one call, which has one of `result`, `refused` and `error` as `worker` describes.
 
-        A call whose worker is lost by no doing of ours is given to another one, once: the kernel may have killed it
+        A call whose worker is lost by no doing of ours is given to another one: the kernel may have killed it
         for what others took. Cancelling kills the worker, as there is no other way to stop what it does.
 
         Args:
@@ -205,7 +205,7 @@ class WorkerPool:
                 raise
             finally:
                 self._release(worker)
-        raise PoolError("died", "What analysed this died of it, twice. Pass less, or leave this file out.")
+        raise PoolError("died", "What analysed this died of it, again and again. Pass less, or leave this file out.")
 
     async def _exchange(self, worker: Worker, data: bytes, progress: OnProgress | None) -> dict[str, Any]:
         worker.calling = True

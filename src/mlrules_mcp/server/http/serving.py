@@ -8,11 +8,14 @@ from types import FrameType
 
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from mlrules_mcp.server.http.state import ServiceState
 
 # Longer than what proxies keep an idle connection for (nginx and AWS: 60 s), so that it is they who close it.
 _KEEP_ALIVE = 75
+# What the head of a request may take to arrive, in seconds.
+_HEAD_TIME = 15.0
 
 
 class _DrainingServer(uvicorn.Server):
@@ -36,6 +39,41 @@ class _DrainingServer(uvicorn.Server):
     def _end(self) -> None:
         self._state.end_streams()
         self.should_exit = True
+
+
+class _PunctualProtocol(HttpToolsProtocol):
+    """Closes connections on which the head of a request does not arrive in time; uvicorn would hold them for ever."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody has connected."""
+        super().connection_made(transport)
+        self._expect_head()
+
+    def on_message_begin(self) -> None:
+        """The first bytes of a request have come."""
+        self._expect_head()
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection has ended."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _expect_head(self) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(_HEAD_TIME, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
 
 class _CloseWhenDraining:
@@ -87,6 +125,7 @@ def serve(
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=drain_limit,
         ws="none",
+        http=_PunctualProtocol,
         lifespan="on",
     )
     _DrainingServer(config, state, drain_delay).run()
