@@ -1,4 +1,5 @@
-"""Where the tools of a service run: those that read what clients send in workers, training in a queue of its own."""
+"""Where the tools of a service run: in workers, for even a name that a client sends can be hard to look up; training in
+a queue of its own, in processes that it starts."""
 
 from __future__ import annotations
 
@@ -16,8 +17,6 @@ from mcp_types import CallToolResult
 from mlrules_mcp.server.app import ElsewhereCall, RulesServer
 from mlrules_mcp.server.http.pool import PoolError, WorkerPool
 
-# These read nothing of the client's but names.
-_HERE = {"list_rules", "explain_rule"}
 TRAINING = "check_training"
 _MOST_TRAININGS_WAITING = 2
 _SCOPES = {TRAINING: "train", "review_project": "review"}
@@ -43,12 +42,12 @@ async def place_tools(server: RulesServer, pool: WorkerPool | None, limits: Call
     """Let the tools of a server run where they can do no harm to it, for those who may call them.
 
     Args:
-        pool: where tools run that read what clients send; None is this process.
+        pool: where tools run; None is this process.
     """
     here = _here(server)
     places = {tool.name: here for tool in await server.list_tools()}
     if pool is not None:
-        places = {name: here if name in _HERE else _in_pool(server, pool) for name in places}
+        places = dict.fromkeys(places, _in_pool(server, pool))
     if TRAINING in places:
         places[TRAINING] = _one_by_one(here)
     server.elsewhere = {name: _guarded(call, limits) for name, call in places.items()}
