@@ -84,7 +84,12 @@ def _server(settings: HttpSettings, catalogue: Catalogue) -> RulesServer:
         raise SettingsError(f"No tool is left to offer: {TRAINING} needs enable_training.")
     try:
         return build_server(
-            catalogue, settings.roots, keep_reports=False, offered=offered, read_only=settings.read_only
+            catalogue,
+            settings.roots,
+            keep_reports=False,
+            manifests=settings.manifests,
+            offered=offered,
+            read_only=settings.read_only,
         )
     except ValueError as error:
         raise SettingsError(str(error)) from None
