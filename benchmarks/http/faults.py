@@ -2,7 +2,8 @@
 
     python benchmarks/http/faults.py [--seconds 10]
 
-Workers are killed amid every tenth call; the disk is full; clients dawdle or stop half way; calls are cut off.
+Workers are killed amid every tenth call; the disk is full; clients dawdle or stop half way; calls are cut off;
+a rule file is broken and mended.
 Exits with 1 where a call was lost or answered wrong.
 """
 
@@ -15,6 +16,7 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -26,6 +28,14 @@ from common import BAD, ERAS, Connection, Service, call, descriptors, family, li
 # Some tenths of a second of work.
 LONG = "import torch\n" + "x = torch.load('model.pt')\n" * 600
 _HALVES = 200
+RULE = '@pytorch_rules [{"id": "gradient_management", "enabled": ENABLED}]\n'
+# What a rule file holds by turns, whether code that breaks the rule gets a finding then, and answers a warning.
+_EDITS = (
+    (RULE.replace("ENABLED", "false"), False, False),
+    ("@pytorch_rules [{", False, True),
+    (RULE.replace("ENABLED", "true"), True, False),
+    ("@pytorch_rules [{", True, True),
+)
 
 
 class Client:
@@ -151,6 +161,43 @@ async def slow_clients(target: Service, seconds: float) -> bool:
     return client.wrong == 0 and after <= before + 2
 
 
+async def edited_rules(target: Service, seconds: float, file: Path) -> bool:
+    """A rule file is broken, mended and changed under load: answers go by its last good form and say so."""
+    client, ends = Client(target), asyncio.Event()
+    request = call(ERAS[1], "analyze_code", {"code": BAD}, target.port)
+
+    async def load() -> None:
+        connection = Connection(target.port)
+        while not ends.is_set():
+            await client.ask(request, connection, '"content"')
+        connection.close()
+
+    async def edit() -> list[float]:
+        took = []
+        for number in range(max(4, int(seconds / 2))):
+            text, finds, warns = _EDITS[number % len(_EDITS)]
+            file.write_text(text, encoding="utf-8")
+            start = time.perf_counter()
+            connection = Connection(target.port)
+            while True:
+                body = (await connection.ask(request))[1]
+                if (b"no-grad-not-called" in body, b"Warning: " in body) == (finds, warns):
+                    break
+                if time.perf_counter() - start > 30:
+                    client.wrong += 1
+                    print(f"an edit was not taken over: {text}")
+                    break
+                await asyncio.sleep(0.01)
+            connection.close()
+            took.append(time.perf_counter() - start)
+        ends.set()
+        return took
+
+    took, *_ = await asyncio.gather(edit(), load(), load())
+    print(f"rules edited: {len(took)} times, in force after {max(took):.2f} s at most; {client}")
+    return client.wrong == 0
+
+
 async def full_disk(target: Service, seconds: float) -> bool:
     """The log cannot grow any more."""
     client, start = Client(target), target.log.stat().st_size
@@ -168,6 +215,11 @@ def main() -> None:
     for fault in (killed_workers, cut_calls, slow_clients):
         with service("--workers", "2", "--queue", "256") as target:
             good &= uvloop.run(fault(target, options.seconds))
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "house.md"
+        file.write_text(RULE.replace("ENABLED", "true"), encoding="utf-8")
+        with service("--workers", "2", "--queue", "256", "--manifest", str(file)) as target:
+            good &= uvloop.run(edited_rules(target, options.seconds, file))
     limited = f"ulimit -f 16; exec {sys.executable} -m mlrules_mcp serve --transport http --port 0 --rate-limit 0"
     with listening(["bash", "-c", limited]) as target:
         good &= uvloop.run(full_disk(target, options.seconds))
