@@ -14,9 +14,9 @@ from mcp.server import MCPServer
 
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.evidence.reading import OnProgress, Stopped
+from mlrules_mcp.server import reviewing
 from mlrules_mcp.server.app import build_server
 from mlrules_mcp.server.toolkit import ServerContext
-from mlrules_mcp.server.tools import review_project
 from tests.report.markup import Page
 from tests.server.conftest import call, run, text_of
 
@@ -120,11 +120,11 @@ def test_a_review_that_nobody_waits_for_any_more_ends(tmp_path: Path, monkeypatc
             ended.set()
             raise
 
-    monkeypatch.setattr(review_project, "review", endless)
+    monkeypatch.setattr(reviewing, "review", endless)
 
     async def cancelled() -> None:
         async with anyio.create_task_group() as group:
-            group.start_soon(review_project._review, tmp_path, ServerContext(Catalogue()), None)
+            group.start_soon(reviewing._review, tmp_path, ServerContext(Catalogue()), None)
             await anyio.to_thread.run_sync(started.wait)
             group.cancel_scope.cancel()
 

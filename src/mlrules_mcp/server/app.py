@@ -6,6 +6,7 @@ import importlib
 import logging
 import pkgutil
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import quote
@@ -24,7 +25,6 @@ from mlrules_mcp.server import completions, prompts, resources, tools
 from mlrules_mcp.server.apps import apps, with_app
 from mlrules_mcp.server.notices import Notices
 from mlrules_mcp.server.protocol import refuse_unknown
-from mlrules_mcp.server.reload import ManifestWatch
 from mlrules_mcp.server.reports import ReportStore
 from mlrules_mcp.server.skills import SkillsExtension
 from mlrules_mcp.server.telemetry import Telemetry
@@ -167,13 +167,20 @@ def build_server(
         icons=[ICON],
         tools=kept,
         cache_hints=CACHE_HINTS,
-        lifespan=ManifestWatch(context, manifests).running if manifests else None,
+        lifespan=_watching(context, manifests) if manifests else None,
         log_level="WARNING",
     )
     server.middleware.append(refuse_unknown(server))
     for offer in (resources, prompts, completions):
         offer.register(server, context)
     return server
+
+
+def _watching(context: ServerContext, manifests: Sequence[Path]) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
+    # Imported here: a server without further rule files needs no parser of theirs.
+    from mlrules_mcp.server.reload import ManifestWatch  # noqa: PLC0415
+
+    return ManifestWatch(context, manifests).running
 
 
 def tool_names() -> list[str]:

@@ -20,6 +20,7 @@ from mlrules_mcp.server.notices import Notices
 from mlrules_mcp.server.reports import Content, Kind, ReportStore
 from mlrules_mcp.source import Project
 
+MANIFEST_URI = "rules://manifest"
 _Result = TypeVar("_Result")
 
 # Python runs one thread at a time: more would only make each answer later.

@@ -18,11 +18,9 @@ from mlrules_mcp.manifest.merging import load_manifests
 from mlrules_mcp.manifest.model import RuleCollection, RuleSet
 from mlrules_mcp.manifest.reader import ManifestError
 from mlrules_mcp.report.findings_text import diagnostic_text
-from mlrules_mcp.server.context import ServerContext
+from mlrules_mcp.server.context import MANIFEST_URI, ServerContext
 
 _Stamp: TypeAlias = tuple[int, int, int] | None
-
-MANIFEST_URI = "rules://manifest"
 
 # How often the files are looked at where the system reports no changes (network drives), in milliseconds.
 _LOOK_AGAIN = 1_000

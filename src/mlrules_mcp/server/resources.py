@@ -13,8 +13,7 @@ from mcp_types import Resource
 from mlrules_mcp.manifest.model import RuleNameError
 from mlrules_mcp.report.data import explanation_data, rules_data
 from mlrules_mcp.report.text import explanation_text, rules_text
-from mlrules_mcp.server.context import ServerContext
-from mlrules_mcp.server.reload import MANIFEST_URI
+from mlrules_mcp.server.context import MANIFEST_URI, ServerContext
 from mlrules_mcp.server.reports import MIME_TYPES, ReportStore
 
 _MARKDOWN = "text/markdown"

@@ -2,35 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-from functools import partial
-from pathlib import Path
 from typing import Annotated, Any
 
-import anyio.from_thread
-import anyio.to_thread
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp_types import CallToolResult
 from pydantic import BaseModel, Field
 
-from mlrules_mcp.evidence.answer import Answer, Review
-from mlrules_mcp.evidence.reading import Stopped
-from mlrules_mcp.evidence.review import NothingToReview, review
 from mlrules_mcp.manifest.model import RuleNameError
-from mlrules_mcp.report.badge import badge
-from mlrules_mcp.report.data import without_empty
-from mlrules_mcp.report.review_data import answer_data, review_data
-from mlrules_mcp.report.review_html import review_html
-from mlrules_mcp.report.review_markdown import review_markdown
-from mlrules_mcp.report.review_text import project_review_text, step_text
-from mlrules_mcp.server.reports import Content
-from mlrules_mcp.server.toolkit import ServerContext, answer, make_tool
-
-_FILES_A_REPORT = 20
-_MOST_PLACES = 2
-_MOST_MESSAGE = 200
+from mlrules_mcp.server.toolkit import ServerContext, make_tool
 
 
 class Reviewed(BaseModel):
@@ -50,68 +31,13 @@ def build(context: ServerContext) -> Tool:
         rule: Annotated[str, Field(description="One rule: its next step in full, with the file to add")] = "",
     ) -> Annotated[CallToolResult, Reviewed]:
         """Review a whole project against every rule, with evidence and what to do next."""
+        from mlrules_mcp.server.reviewing import reviewed  # noqa: PLC0415 - see there
+
         folder, _ = context.allowed(root)
         try:
             key = context.catalogue.rules.rule(rule).key if rule else None
-            result = await _review(folder, context, ctx)
-        except (NothingToReview, RuleNameError) as error:
+        except RuleNameError as error:
             raise ToolError(str(error)) from None
-        if key is not None:
-            found = next(each for each in result.answers if each.rule == key)
-            return answer(step_text(found), {"rules": without_empty([answer_data(found)])})
-        reviewed = answer(project_review_text(result, places=1, in_full="review_project with `rule`"), _brief(result))
-        title = f"Review of {result.root}: {sum(each.status == 'broken' for each in result.answers)} rules broken"
-        reviewed.content.extend(await context.keep_report("review", title, _contents(result)))
-        return reviewed
+        return await reviewed(folder, key, context, ctx)
 
     return make_tool(review_project, "Review a project", time_limit=600)
-
-
-def _contents(result: Review) -> dict[str, Content]:
-    return {
-        "html": lambda: review_html(result),
-        "md": lambda: review_markdown(result),
-        "svg": lambda: badge(result),
-        "json": review_data(result),
-    }
-
-
-async def _review(folder: Path, context: ServerContext, ctx: Context) -> Review:
-    """The review, in a thread that ends soon after the client no longer wants it."""
-    stopped = threading.Event()
-
-    def progress(done: int, total: int, what: str) -> None:
-        if stopped.is_set():
-            raise Stopped
-        if done % _FILES_A_REPORT == 0:
-            anyio.from_thread.run(partial(ctx.report_progress, done, total or None, what))
-
-    try:
-        return await anyio.to_thread.run_sync(
-            partial(review, folder, context.catalogue, progress=progress), abandon_on_cancel=True
-        )
-    finally:
-        stopped.set()
-
-
-def _brief(result: Review) -> dict[str, Any]:
-    """The review without what one can ask for by rule: contents of files to add, and most places."""
-    data = review_data(result)
-    return {
-        "project": {**data["project"], "summary": data["summary"], "limits": data["limits"]},
-        "rules": without_empty([_brief_answer(each) for each in result.answers]),
-        "next": data["next"],
-    }
-
-
-def _brief_answer(found: Answer) -> dict[str, Any]:
-    data = answer_data(found)
-    kept: dict[str, Any] = {"rule": found.rule, "status": found.status}
-    if found.status in ("no_evidence", "not_applicable"):
-        kept["summary"] = found.summary
-    for place in data["evidence"][:_MOST_PLACES]:
-        shown = {name: value for name, value in place.items() if name != "message" or found.status == "broken"}
-        kept.setdefault("evidence", []).append(shown | {"message": place["message"][:_MOST_MESSAGE]})
-    if found.next_step:
-        kept["next_step"] = {"title": found.next_step.title, "effort": found.next_step.effort}
-    return kept
