@@ -10,12 +10,17 @@ from contextlib import contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
+from mlrules_mcp.server.http.serving import HttpProtocol
+
 
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """The address of an MCP endpoint, `/mcp`, that answers while the block runs."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        running = uvicorn.Server(uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=1))
+        config = uvicorn.Config(
+            app, log_level="error", lifespan="on", timeout_graceful_shutdown=1, ws="none", http=HttpProtocol
+        )
+        running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listening]})
         thread.start()
         try:

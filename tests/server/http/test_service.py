@@ -13,6 +13,8 @@ import httpx2
 import pytest
 import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.server.app import build_server
@@ -85,20 +87,35 @@ def test_every_tool_runs_in_a_worker_with_what_a_call_may_hold() -> None:
     run(use)
 
 
+async def answered(app: ASGIApp, sent: bytes) -> bytes:
+    """All that the service's protocol answers to some bytes, up to the end of the connection."""
+    config = uvicorn.Config(app, log_config=None, ws="none")
+    state = uvicorn.server.ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: serving.HttpProtocol(config, state, {}), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    writer.write(sent)
+    answer = await reader.read()
+    writer.close()
+    server.close()
+    return answer
+
+
 @pytest.mark.parametrize("sent", [b"", b"POST /mcp HTTP/1.1\r\nhost: localho"], ids=["nothing", "half a head"])
 def test_who_does_not_send_the_head_of_a_request_is_hung_up_on(sent: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "_HEAD_TIME", 0.05)
 
-    async def use() -> bytes:
-        config = uvicorn.Config(lambda *_: None, log_config=None, ws="none")
-        state = uvicorn.server.ServerState()
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: serving._PunctualProtocol(config, state, {}), "127.0.0.1", 0)
-        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
-        writer.write(sent)
-        answer = await reader.read()
-        writer.close()
-        server.close()
-        return answer
+    async def never_called(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise AssertionError("a request has been read")
 
-    assert run(use) == b""
+    assert run(answered, never_called, sent) == b""
+
+
+def test_whitespace_around_a_header_is_no_part_of_its_value() -> None:
+    async def name(scope: Scope, receive: Receive, send: Send) -> None:
+        await Response(dict(scope["headers"])[b"mcp-name"])(scope, receive, send)
+
+    sent = b"POST /mcp HTTP/1.1\r\nhost: a\r\nmcp-name: \t list_rules \t \r\nconnection: close\r\n\r\n"
+    head, _, body = run(answered, name, sent).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert body == b"list_rules"

@@ -41,8 +41,12 @@ class _DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-class _PunctualProtocol(HttpToolsProtocol):
-    """Closes connections on which the head of a request does not arrive in time; uvicorn would hold them for ever."""
+class HttpProtocol(HttpToolsProtocol):
+    """Reads requests as uvicorn does, but not for ever, and header values without the whitespace around them.
+
+    A connection is closed on which the head of a request does not arrive in time. RFC 9110, section 5.5, has whitespace
+    after a value taken off before the value is looked at; httptools leaves it, and the value would match nothing.
+    """
 
     _timer: asyncio.TimerHandle | None = None
 
@@ -55,6 +59,10 @@ class _PunctualProtocol(HttpToolsProtocol):
         """The first bytes of a request have come."""
         self._expect_head()
         super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header has come."""
+        super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """The head is there."""
@@ -125,7 +133,7 @@ def serve(
         timeout_keep_alive=_KEEP_ALIVE,
         timeout_graceful_shutdown=drain_limit,
         ws="none",
-        http=_PunctualProtocol,
+        http=HttpProtocol,
         lifespan="on",
     )
     _DrainingServer(config, state, drain_delay).run()
