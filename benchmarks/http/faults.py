@@ -26,7 +26,7 @@ import uvloop
 from common import BAD, ERAS, Connection, Service, call, descriptors, family, listening, right, service
 
 # Some tenths of a second of work.
-LONG = "import torch\n" + "x = torch.load('model.pt')\n" * 600
+LONG = "import torch\n" + "x = torch.load('model.pt')\n" * 6000
 _HALVES = 200
 RULE = '@pytorch_rules [{"id": "gradient_management", "enabled": ENABLED}]\n'
 # What a rule file holds by turns, whether code that breaks the rule gets a finding then, and answers a warning.

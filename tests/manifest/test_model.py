@@ -49,3 +49,9 @@ def test_a_block_is_found_by_name():
     assert len(SHIPPED.block("sklearn_rules").rules) == 4
     with pytest.raises(KeyError):
         SHIPPED.block("none")
+
+
+def test_a_name_of_any_length_gets_a_short_answer():
+    with pytest.raises(UnknownRule) as refused:
+        SHIPPED.rule("pytorch_rules.gradient_managment" + ".b" * 50_000)
+    assert len(str(refused.value)) < 1_000

@@ -19,6 +19,10 @@ class RuleNameError(LookupError):
     """A name that does not stand for one rule; the message says what to write instead."""
 
 
+# What is longer than this is no rule's name: error messages quote and compare so much of it.
+LONGEST_NAME = 200
+
+
 class UnknownRule(RuleNameError):
     """No rule has this name; `suggestions` are the closest keys, best first."""
 
@@ -30,7 +34,7 @@ class UnknownRule(RuleNameError):
             if suggestions
             else f"a rule is named block.id, and the blocks are: {', '.join(blocks) or 'none'}"
         )
-        super().__init__(f"there is no rule {name!r}; {hint}")
+        super().__init__(f"there is no rule {name[:LONGEST_NAME]!r}; {hint}")
 
 
 class AmbiguousRule(RuleNameError):
@@ -178,7 +182,7 @@ def closest_keys(name: str, rules: tuple[Rule, ...]) -> tuple[str, ...]:
     """Up to three keys that `name`, a key or a bare id, may have been meant for, best first."""
     from difflib import SequenceMatcher  # noqa: PLC0415 - needed for error messages only
 
-    wanted = name.casefold().replace("-", "_")
+    wanted = name[:LONGEST_NAME].casefold().replace("-", "_")  # a comparison takes the square of the length
 
     def likeness(rule: Rule) -> float:
         return max(SequenceMatcher(None, wanted, known).ratio() for known in (rule.key, rule.id))

@@ -37,7 +37,7 @@ def refuse_unknown(server: MCPServer[Any]) -> ServerMiddleware[Any]:
 def _require(kind: str, name: str, known: Iterable[str]) -> None:
     names = list(known)
     if name not in names:
-        close = get_close_matches(name, names, n=1)
+        close = get_close_matches(name[:80], names, n=1)
         hint = f"Did you mean {close[0]}?" if close else f"There are: {', '.join(names) or 'none'}."
         _refuse(f"Unknown {kind}: {name[:80]}. {hint}")
 

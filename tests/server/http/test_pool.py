@@ -16,7 +16,7 @@ from mlrules_mcp.server.http.worker import WorkerSpec
 from tests.server.http.conftest import BAD, run
 
 # Takes some tenths of a second.
-LONG = "import torch\n" + "x = torch.load('model.pt')\n" * 700
+LONG = "import torch\n" + "x = torch.load('model.pt')\n" * 7000
 # A tree of some hundred megabytes.
 WIDE = f"x = [{'0, ' * 300_000}]\n"
 ARGUMENTS = {"code": BAD}

@@ -39,19 +39,11 @@ def run_service(settings: HttpSettings, catalogue: Catalogue) -> None:
     server = _server(settings, catalogue)
     spec = WorkerSpec(catalogue.rules, settings.roots, settings.memory_limit * _MIB)
     state = ServiceState(catalogue, WorkerPool(spec, size=size, time_limit=settings.time_limit))
-    security = TransportSecuritySettings(
-        allowed_hosts=[*(f"{name}:*" for name in _LOCAL), *_LOCAL, *settings.allowed_hosts],
-        allowed_origins=[
-            *(f"http://{name}:*" for name in _LOCAL),
-            *(f"http://{name}" for name in _LOCAL),
-            *settings.allowed_origins,
-        ],
-    )
     limits = Limits(body=settings.max_request * _MIB, requests=size + settings.queue)
     calls = CallLimits(settings.max_files, settings.max_code * 1024)
     log_as_json()
     serve(
-        build_app(server, state, security, limits, access, calls),
+        build_app(server, state, security(settings), limits, access, calls),
         state,
         host=settings.host,
         port=settings.port,
@@ -59,6 +51,13 @@ def run_service(settings: HttpSettings, catalogue: Catalogue) -> None:
         drain_limit=settings.drain_limit,
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def security(settings: HttpSettings) -> TransportSecuritySettings:
+    """The Host and Origin headers that are taken: a page that comes from a host we answer for may call us."""
+    hosts = [*(f"{name}:*" for name in _LOCAL), *_LOCAL, *settings.allowed_hosts]
+    own = [f"http://{host}" for host in hosts] + [f"https://{host}" for host in settings.allowed_hosts]
+    return TransportSecuritySettings(allowed_hosts=hosts, allowed_origins=[*own, *settings.allowed_origins])
 
 
 def _access(settings: HttpSettings) -> Access:

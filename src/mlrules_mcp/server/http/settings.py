@@ -37,7 +37,7 @@ class HttpSettings:
         (), "A Host header to take besides localhost, with its port or `:*`.", flag="--allowed-host"
     )
     allowed_origins: tuple[str, ...] = _setting(
-        (), "An Origin header to take besides http://localhost.", flag="--allowed-origin"
+        (), "An Origin header to take besides those of the hosts.", flag="--allowed-origin"
     )
     insecure: bool = _setting(False, "Listen beyond this machine without tokens.")
     tokens_file: Path | None = _setting(None, "A file of hashed tokens, as `mlrules-mcp token` makes them.")  # noqa: RUF009

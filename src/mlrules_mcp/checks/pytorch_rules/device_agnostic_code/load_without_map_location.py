@@ -233,7 +233,7 @@ class LoadWithoutMapLocation(Check[ast.Call]):
             or argument(node, "map_location", 1) is not None
             or not _is_model_state(module, node)
             or _was_just_written(module, node)
-            or any(word in module.source.code for word in _SAVED_FROM_CPU)
+            or module.fact(_is_saved_from_cpu)
             or is_test_or_benchmark(module)
             or is_guarded(module, node)
         ):
@@ -242,7 +242,15 @@ class LoadWithoutMapLocation(Check[ast.Call]):
         device = device_in_scope(module, node)
         where = '"cpu"' if into_existing or device is None else device
         fix = suggested(f"Load to {where}", SetArgument(Span.of(node), "map_location", where))
-        yield self.finding(module, node, _MESSAGE, fix=fix, advice=not _MOVES.search(module.source.code))
+        yield self.finding(module, node, _MESSAGE, fix=fix, advice=not module.fact(_mentions_device))
+
+
+def _is_saved_from_cpu(module: Module) -> bool:
+    return any(word in module.source.code for word in _SAVED_FROM_CPU)
+
+
+def _mentions_device(module: Module) -> bool:
+    return _MOVES.search(module.source.code) is not None
 
 
 def _is_model_state(module: Module, load: ast.Call) -> bool:
