@@ -28,7 +28,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Iterator[InMemorySpanExporter]:
     exporter = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(telemetry.trace, "get_tracer", provider.get_tracer)
+    monkeypatch.setattr(telemetry.trace, "get_tracer_provider", lambda: provider)
     yield exporter
     provider.shutdown()
 
@@ -120,3 +120,13 @@ def test_the_sdk_sends_no_spans_of_its_own(spans: InMemorySpanExporter) -> None:
     names = [type(each).__name__ for each in build_server(Catalogue()).middleware]
     assert names[0] == "Telemetry"
     assert "OpenTelemetryMiddleware" not in names
+
+
+def test_without_a_provider_calls_are_answered_and_no_span_is_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(
+        telemetry.trace.ProxyTracer, "start_as_current_span", lambda _self, name, **_: begun.append(name)
+    )
+    result = run(lambda client: client.call_tool("analyze_code", {"code": BAD}), build_server(Catalogue()))
+    assert not result.is_error
+    assert begun == []

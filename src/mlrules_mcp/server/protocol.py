@@ -12,6 +12,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INVALID_PARAMS
 
 
+def offered_tools(server: MCPServer[Any]) -> list[str]:
+    """The names of the tools that a server offers."""
+    # The public list builds a model of each tool, which costs more than the rest of looking at a message.
+    return [tool.name for tool in server._tool_manager.list_tools()]
+
+
 def refuse_unknown(server: MCPServer[Any]) -> ServerMiddleware[Any]:
     """A middleware that answers -32602 to unknown tools and prompts, and to missing or unknown prompt arguments.
 
@@ -21,7 +27,7 @@ def refuse_unknown(server: MCPServer[Any]) -> ServerMiddleware[Any]:
     async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         match ctx.method, ctx.params:
             case "tools/call", {"name": str(name)}:
-                _require("tool", name, [tool.name for tool in await server.list_tools()])
+                _require("tool", name, offered_tools(server))
             case "prompts/get", {"name": str(name), **rest}:
                 prompts = {prompt.name: prompt for prompt in await server.list_prompts()}
                 _require("prompt", name, prompts)

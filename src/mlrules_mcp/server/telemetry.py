@@ -25,6 +25,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode
 from pydantic import ValidationError
 
 from mlrules_mcp import __version__
+from mlrules_mcp.server.protocol import offered_tools
 
 _KNOWN_METHODS = SPEC_CLIENT_METHODS | SPEC_CLIENT_NOTIFICATION_METHODS
 
@@ -43,9 +44,11 @@ class Telemetry:
         server.middleware[:] = [own, *(m for m in server.middleware if not isinstance(m, OpenTelemetryMiddleware))]
 
     async def __call__(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
-        """Handle a message within a span."""
+        """Handle a message within a span, where there is somebody to take it."""
+        if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+            return await call_next(ctx)
         method = ctx.method if ctx.method in _KNOWN_METHODS else "other"
-        tool = await self._tool(ctx)
+        tool = self._tool(ctx)
         attributes = {"mcp.method.name": method, "mcp.protocol.version": ctx.protocol_version}
         if tool:
             attributes |= {"gen_ai.operation.name": "execute_tool", "gen_ai.tool.name": tool}
@@ -66,10 +69,10 @@ class Telemetry:
                 _describe(span, result)
             return result
 
-    async def _tool(self, ctx: ServerRequestContext[Any, Any]) -> str | None:
+    def _tool(self, ctx: ServerRequestContext[Any, Any]) -> str | None:
         """The tool that is called, if it is one of the server's: another name may be anything."""
         name = (ctx.params or {}).get("name") if ctx.method == "tools/call" else None
-        return name if name in {tool.name for tool in await self._server.list_tools()} else None
+        return name if name in offered_tools(self._server) else None
 
 
 def _describe(span: Span, result: Mapping[str, Any]) -> None:

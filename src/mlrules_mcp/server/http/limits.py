@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -76,10 +77,9 @@ class LimitMiddleware:
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes | Response | None:
         """The whole body, or the refusal of it; None where the client has left."""
-        refusal = error_response(413, f"A request may have {self._limits.body} bytes.", {"connection": "close"})
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > self._limits.body:
-            return refusal
+            return self._too_large()
         body = bytearray()
         with anyio.move_on_after(self._limits.body_time):
             while True:
@@ -88,10 +88,13 @@ class LimitMiddleware:
                     return None
                 body += message.get("body", b"")
                 if len(body) > self._limits.body:
-                    return refusal
+                    return self._too_large()
                 if not message.get("more_body", False):
                     return bytes(body)
         return error_response(408, "The request took too long to arrive.", {"connection": "close"})
+
+    def _too_large(self) -> Response:
+        return error_response(413, f"A request may have {self._limits.body} bytes.", {"connection": "close"})
 
     async def _listen(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
         """Serve a stream that has no end of its own: the service ends it when it drains."""
@@ -128,10 +131,12 @@ class LimitMiddleware:
             left.set()
             call.cancel()
 
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch, tasks.cancel_scope)
-            await self._app(scope, replay, send)
-            tasks.cancel_scope.cancel()
+        with anyio.CancelScope() as call:
+            watcher = asyncio.create_task(watch(call))  # a task group would cost as much as half of the SDK
+            try:
+                await self._app(scope, replay, send)
+            finally:
+                watcher.cancel()
 
 
 def error_response(status: int, message: str, headers: dict[str, str] | None = None) -> Response:
