@@ -174,7 +174,8 @@ class _Maker:
         for spec in self._specs(made):
             data = partial(MadeData, spec, self.seed)
             probe = take_steps(model, data, seed=self.seed, folder=self.folder)
-            wants_gpu = probe.error is not None and "cuda" in str(probe.error).lower()
+            said = str(probe.error).lower()  # a build with CUDA says that it finds no NVIDIA driver
+            wants_gpu = probe.error is not None and ("cuda" in said or "nvidia" in said)
             if wants_gpu or (probe.error is None and probe.finite):
                 self._note_surrogate()
                 self.notes.append(f"No data was given: trained on random batches {_as_json(spec)}, found by trying.")
