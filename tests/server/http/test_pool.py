@@ -59,16 +59,6 @@ def test_calls_are_answered_by_all_workers_and_refusals_come_back_as_such() -> N
     with_pool(use, size=2)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a policy for work that can wait")
-def test_workers_do_not_take_the_core_that_the_server_runs_on() -> None:
-    async def use(pool: WorkerPool) -> None:
-        (worker,) = workers(pool)
-        assert os.sched_getscheduler(worker) == os.SCHED_BATCH
-        assert os.sched_getscheduler(0) == os.SCHED_OTHER
-
-    with_pool(use)
-
-
 def test_a_worker_that_is_killed_amid_a_call_costs_neither_the_call_nor_the_pool() -> None:
     async def use(pool: WorkerPool) -> None:
         long = asyncio.create_task(pool.call("analyze_code", {"code": LONG}))

@@ -61,7 +61,6 @@ def main(channel: socket.socket, spec: WorkerSpec) -> None:
     for descriptor in range(3):  # a warning about analysed code would print its lines into the server's log
         os.dup2(silence, descriptor)
     limit(spec.memory_limit)
-    give_way()
     with suppress(ConnectionError):
         asyncio.run(_serve(channel, build_server(Catalogue(spec.rules), spec.roots, keep_reports=False)))
 
@@ -126,17 +125,6 @@ def limit(memory: int) -> None:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
         bound = pages * resource.getpagesize() + memory
         resource.setrlimit(resource.RLIMIT_AS, (bound, bound))
-
-
-def give_way() -> None:
-    """Let the server run first where both want the same core: it has little to do, and other clients wait for it.
-
-    A worker that is handed a call then no longer takes the core from the server in the middle of what it does, which
-    costs both of them their caches.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):  # a sandbox may forbid it
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def peak_memory() -> int:
