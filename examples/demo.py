@@ -39,6 +39,7 @@ async def main() -> None:
         show(f"fix_code {SCRIPT}", await client.call_tool("fix_code", {"path": SCRIPT}))
         show(f"analyze_code {TWIN}", await client.call_tool("analyze_code", {"paths": [TWIN]}))
         print("\nTraining a small model on every device that is there:", file=sys.stderr)
+        show("review_project examples", await client.call_tool("review_project", {"root": "examples"}))
         trained = await client.call_tool("check_training", {}, progress_callback=show_progress)
         show("check_training", trained)
 
