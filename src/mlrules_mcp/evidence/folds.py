@@ -1,19 +1,62 @@
-"""Cross-validation: where a project makes folds, and the script that does it."""
+"""Cross-validation, which two rules ask for: where a project makes folds, and the script that does it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
 from mlrules_mcp.checks._sklearn import HOLDOUT_SPLITTERS
+from mlrules_mcp.evidence.answer import Evidence, NextStep
+from mlrules_mcp.evidence.asked import Asked
 from mlrules_mcp.evidence.code import Fact
+from mlrules_mcp.evidence.collector import Collector, Example
+from mlrules_mcp.evidence.facts import of
 from mlrules_mcp.evidence.landmarks import ESTIMATOR
+from mlrules_mcp.evidence.programs import NETWORK, PLAIN, TABLE
 from mlrules_mcp.evidence.steps import is_regression, passed, reads_table, target
 
 if TYPE_CHECKING:
     from mlrules_mcp.evidence.facts import Facts
 
 FOLDS = "xgboost.cv lightgbm.cv catboost.cv"
+
+
+class FoldsCollector(Collector):
+    """Answers for a rule that wants estimators judged on several folds; the rules' own classes document it."""
+
+    asks = Asked.of(calls=FOLDS)
+    needs = ("classical",)
+    would_count = "`cross_val_score`, a `KFold` or its kin, or a `*SearchCV`"
+    shown_by_examples = True
+    examples = (
+        Example(
+            {
+                "train.py": f"""\
+{TABLE}
+
+from sklearn.model_selection import cross_val_score
+
+print(cross_val_score(RandomForestClassifier(), X, y, cv=5).mean())
+"""
+            },
+            "met",
+            ["train.py:13"],
+        ),
+        Example({"train.py": TABLE}, "no_evidence"),
+        Example({"train.py": NETWORK}, "not_applicable"),
+        Example({"features.py": PLAIN}, "not_applicable"),
+    )
+
+    def evidence(self, project: Facts) -> Iterator[Evidence]:
+        """Where folds are made."""
+        yield from (of(fact) for fact in folds(project))
+
+    def next_step(self, project: Facts) -> NextStep:
+        """A script that cross-validates the project's own estimator."""
+        return NextStep(
+            "Judge the estimator on five folds", "small", "cross_validate.py", cross_validation_script(project)
+        )
 
 
 def folds(project: Facts) -> list[Fact]:

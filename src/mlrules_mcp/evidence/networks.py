@@ -26,6 +26,15 @@ for x, y in loader:
     nn.functional.mse_loss(model(x), y).backward()
     optimizer.step()
 """
+LIGHTNING_BASE = """\
+import lightning as L
+
+
+class Base(L.LightningModule):
+    def forward(self, x):
+        return x
+"""
+
 LIGHTNING_TRAINED = """\
 import lightning as L
 import torch

@@ -15,6 +15,7 @@ from mlrules_mcp.manifest.globs import applies
 from mlrules_mcp.manifest.model import Rule
 
 _MARKERS = str.maketrans("", "", "«»‹›")
+_BLOCKS = {"pytorch": "PyTorch", "sklearn": "scikit-learn"}
 
 
 def analysis_data(analysis: Analysis) -> dict[str, Any]:
@@ -91,6 +92,13 @@ def rule_data(rule: Rule, checks: Iterable[AnyCheck]) -> dict[str, Any]:
 
 def _brief(rule: Rule) -> dict[str, Any]:
     return {"rule": rule.key, "severity": rule.severity, "description": rule.description}
+
+
+def block_title(rule: str) -> str:
+    """The block of a rule's key as a heading."""
+    name = rule.partition(".")[0].removesuffix("_rules")
+    words = name.replace("_", " ")
+    return _BLOCKS.get(name, words[:1].upper() + words[1:])
 
 
 def rules_data(

@@ -9,11 +9,11 @@ from itertools import groupby
 from mlrules_mcp.evidence.answer import STATUSES, Answer, Review, Status
 from mlrules_mcp.findings import SEVERITIES
 from mlrules_mcp.report.comparison import Comparison
+from mlrules_mcp.report.data import block_title
 from mlrules_mcp.report.findings_text import count
 from mlrules_mcp.report.html import page
 
 MOST_STEPS = 7
-_BLOCKS = {"pytorch": "PyTorch", "sklearn": "scikit-learn"}
 
 
 def review_html(review: Review, comparison: Comparison | None = None) -> str:
@@ -63,13 +63,6 @@ def about(review: Review) -> str:
     counts = review.counts
     read = [count(counts.python, "Python file")] + [count(counts.notebooks, "notebook")] * bool(counts.notebooks)
     return f"{kinds} · {count(counts.files, 'file')}, {' and '.join(read)} read"
-
-
-def block_title(rule: str) -> str:
-    """The block of a rule's key as a heading."""
-    name = rule.partition(".")[0].removesuffix("_rules")
-    words = name.replace("_", " ")
-    return _BLOCKS.get(name, words[:1].upper() + words[1:])
 
 
 def _blocks(answers: Iterable[Answer]) -> list[tuple[str, str, list[Answer]]]:

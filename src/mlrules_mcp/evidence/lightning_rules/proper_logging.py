@@ -8,7 +8,7 @@ from mlrules_mcp.evidence.answer import Evidence, NextStep
 from mlrules_mcp.evidence.code import Fact, fact_at
 from mlrules_mcp.evidence.collector import Collector, Example
 from mlrules_mcp.evidence.facts import of
-from mlrules_mcp.evidence.networks import LIGHTNING_TRAINED, TRAINED, no_lightning, place_to_change
+from mlrules_mcp.evidence.networks import LIGHTNING_BASE, LIGHTNING_TRAINED, TRAINED, no_lightning, place_to_change
 from mlrules_mcp.source.values import LIGHTNING_MODULE
 
 if TYPE_CHECKING:
@@ -42,19 +42,7 @@ class ProperLogging(Collector):
         Example(
             {"train.py": LIGHTNING_TRAINED.replace('self.log("train/loss", loss)', 'print("loss", loss)')}, "broken"
         ),
-        Example(
-            {
-                "model.py": """\
-                import lightning as L
-
-
-                class Base(L.LightningModule):
-                    def forward(self, x):
-                        return x
-                """
-            },
-            "no_evidence",
-        ),
+        Example({"model.py": LIGHTNING_BASE}, "no_evidence"),
         Example({"train.py": TRAINED}, "not_applicable"),
     )
 

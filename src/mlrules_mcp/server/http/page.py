@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 from mlrules_mcp import __version__
 from mlrules_mcp.catalogue import Catalogue
 from mlrules_mcp.manifest.model import Rule
+from mlrules_mcp.report.data import block_title
 
 # Its own files and its own server, nothing else: no other host, no inline script or style, no frame around it.
 CONTENT_SECURITY_POLICY = (
@@ -22,7 +23,6 @@ CONTENT_SECURITY_POLICY = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _STATIC = resources.files("mlrules_mcp.server.http") / "static"
-_TITLES = {"pytorch_rules": "PyTorch", "sklearn_rules": "scikit-learn"}
 
 
 def page_routes(catalogue: Catalogue) -> list[BaseRoute]:
@@ -53,7 +53,7 @@ def page(catalogue: Catalogue) -> str:
 
 
 def _block(name: str, rules: list[Rule], catalogue: Catalogue) -> str:
-    title = _TITLES.get(name) or name.removesuffix("_rules").replace("_", " ").capitalize()
+    title = block_title(name)
     return f'<div data-block><h3 class="block">{escape(title)}</h3>{"".join(_rule(r, catalogue) for r in rules)}</div>'
 
 
